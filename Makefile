@@ -1,0 +1,40 @@
+# What a person does here: make repro, make test, make lab. `make help` lists it all.
+PYTHON ?= python3
+# GPU=1 installs TensorFlow with its CUDA libraries (Linux, an NVIDIA driver of the machine's own).
+REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := $(CURDIR)/src
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro lab test format lock
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/$(REQUIREMENTS)  ## make the environment .venv from the lock file (GPU=1: with CUDA)
+
+$(VENV)/$(REQUIREMENTS): $(REQUIREMENTS)
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(REQUIREMENTS)
+	touch $@
+
+repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
+	$(BIN)/dvc repro
+
+lab: setup  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+test: setup  ## run all tests
+	$(BIN)/pytest
+
+format: setup  ## bring code and source notebooks into their one form
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+	$(BIN)/python -m fergit.notebooks
+
+lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --upgrade --extra test pyproject.toml -o requirements.txt
+	uv pip compile --universal --generate-hashes --no-emit-index-url --upgrade --extra test --extra gpu -c requirements.txt pyproject.toml -o requirements-gpu.txt
