@@ -1,0 +1,29 @@
+"""Files that are whole or not there."""
+
+import contextlib
+import json
+import os
+
+
+@contextlib.contextmanager
+def write_atomically(path):
+    """Open a file for writing bytes that takes its place under `path` only when all is written.
+
+    Folders are made. After an error or a kill, what was there before is still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with open(partial, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path, values):
+    """Write values as indented JSON, atomically; the same values give the same bytes."""
+    with write_atomically(path) as file:
+        file.write((json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())

@@ -1,0 +1,260 @@
+"""params.yaml, typed: what may stand in it, and which of it a stage may read."""
+
+import difflib
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from fergit import paths
+from fergit.errors import FergitError
+
+
+def _each_once(entries):
+    for entry in entries:
+        if entries.count(entry) > 1:
+            raise ValueError(f"{entry!r} stands there twice; allowed: each once")
+    return entries
+
+
+Dataset = Literal["synthetic", "fer2013", "fergit", "ckplus"]
+Network = Literal["basic", "residual"]
+Seed = Annotated[int, Field(ge=0, le=1_000_000)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+EachOnce = AfterValidator(_each_once)
+
+
+class Section(BaseModel):
+    """A block of params.yaml: every key is known and every value has its type, nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class DrawParams(Section):
+    images: Annotated[int, Field(ge=100, le=1_000_000)]
+    seed: Seed
+
+
+class FetchParams(Section):
+    download: bool
+    draw: DrawParams
+
+
+class NetworkParams(Section):
+    batch_normalization: Literal["reconstructed", "per_conv", "literal"]
+    first_kernels: Annotated[list[Literal[3, 5]], Field(min_length=2, max_length=2)]
+    poolings: Annotated[int, Field(ge=0, le=5)]
+    dropout: Rate
+    dropout_last: Rate
+    batch_norm_momentum: Share
+
+
+class AugmentationParams(Section):
+    horizontal_flip: bool
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    shift: Rate
+    zoom: Rate
+
+
+class ReduceLrParams(Section):
+    patience: Count
+    factor: Share
+    min_lr: Annotated[float, Field(ge=0)]
+
+
+class TrainParams(Section):
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    beta_1: Rate
+    beta_2: Rate
+    class_weights: Literal["balanced", "none"]
+    reduce_lr: ReduceLrParams
+    early_stopping_patience: Count
+    copies_per_epoch: Annotated[int, Field(ge=1, le=1000)]
+    device: Literal["auto", "cpu", "gpu"]
+
+
+class EvaluateParams(Section):
+    confidence_level: Annotated[float, Field(ge=0.5, lt=1)]
+    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)]
+    calibration_bins: Annotated[int, Field(ge=2, le=100)]
+
+
+class OfficialSplit(Section):
+    seed: Seed
+
+
+class StratifiedSplit(Section):
+    held_out: Share
+    seed: Seed
+
+
+class CkplusSplit(StratifiedSplit):
+    protocol: Literal["frames", "subjects"]
+    validation: Share
+    folds: Annotated[int, Field(ge=3, le=100)]
+    fold: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _fold_exists(self):
+        if self.fold >= self.folds:
+            raise ValueError(f"fold is {self.fold}; allowed: 0 to folds - 1, that is {self.folds - 1}")
+        return self
+
+
+class DatasetParams(Section):
+    split: StratifiedSplit
+    overrides: dict[Literal["network", "augmentation", "train"], dict]
+
+
+class Fer2013Params(DatasetParams):
+    split: OfficialSplit
+
+
+class CkplusParams(DatasetParams):
+    split: CkplusSplit
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    datasets: Annotated[list[Dataset], Field(min_length=1), EachOnce]
+    models: Annotated[list[Network], Field(min_length=1), EachOnce]
+    seeds: Annotated[list[Seed], Field(min_length=1), EachOnce]
+    fetch: FetchParams
+    network: NetworkParams
+    augmentation: AugmentationParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    synthetic: DatasetParams
+    fer2013: Fer2013Params
+    fergit: DatasetParams
+    ckplus: CkplusParams
+
+
+def load_params(path=None):
+    """Read and check params.yaml.
+
+    Parameters
+    ----------
+    path : path, optional
+        Another file than the project's own.
+
+    Returns
+    -------
+    dict
+        As in the file, with every data set's overrides known to be valid too.
+
+    Raises
+    ------
+    FergitError
+        No such file, no YAML, or a value that is not allowed: names the key, the value and what is allowed.
+    """
+    path = path or paths.PARAMS
+    name = paths.relative(path)
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FergitError(f"{name}: no such file; `git checkout {name}` brings it back") from None
+    except UnicodeDecodeError:
+        raise FergitError(f"{name}: not UTF-8 text") from None
+    except YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise FergitError(f"{name}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(values, dict):
+        raise FergitError(f"{name}: is {type(values).__name__}; allowed: sections such as `train:`")
+    _validate(values, name)
+    return values
+
+
+def stage_params(stage, injected=None, **items):
+    """The parameters of a stage: just the sections that dvc.yaml lists for it, the data set's own block merged in.
+
+    So no stage can read what DVC does not track, and a notebook run by hand gets what the pipeline would give it.
+
+    Parameters
+    ----------
+    stage : str
+        A name in dvc.yaml, without its ``@...``.
+    injected : dict, optional
+        The same sections from elsewhere (the runner's, of a queued experiment); None reads params.yaml.
+    **items : str
+        What dvc.yaml's templates need: ``dataset="ckplus"``, ``model="residual"``, ``seed=0``.
+
+    Returns
+    -------
+    dict
+        Section by section, such as ``{"train": {"epochs": 100, ...}, "network": {...}}``.
+
+    Raises
+    ------
+    FergitError
+        As `load_params`.
+    """
+    sections = tracked_params(stage, **items) if injected is None else injected
+    own = sections.get(items.get("dataset"), {})
+    merged = _merge(sections | own, own.get("overrides", {}))
+    return {name: values for name, values in merged.items() if name not in (items.get("dataset"), "overrides")}
+
+
+def tracked_params(stage, **items):
+    """The sections of params.yaml that dvc.yaml lists for a stage, as the runner injects them; see `stage_params`."""
+    params = load_params()
+    body = YAML(typ="safe", pure=True).load(paths.PIPELINE.read_text(encoding="utf-8"))["stages"][stage]
+    sections = {}
+    for template in body.get("do", body).get("params", []):
+        key = re.sub(r"\$\{item(?:\.(\w+))?\}", lambda match: str(items[match[1] or "dataset"]), template)
+        value, target = params, sections
+        *parents, last = key.split(".")
+        for parent in parents:
+            value, target = value[parent], target.setdefault(parent, {})
+        target[last] = value[last]
+    return sections
+
+
+def _merge(base, changes):
+    return base | {
+        key: _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
+        for key, value in changes.items()
+    }
+
+
+def _validate(values, name):
+    where = ()
+    try:
+        params = Params.model_validate(values)
+        for dataset in Dataset.__args__:
+            for section, changes in getattr(params, dataset).overrides.items():
+                where = (dataset, "overrides", section)
+                Params.model_fields[section].annotation.model_validate(_merge(values[section], changes))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FergitError(f"{name}: {_explain(first, (*where, *first['loc']))}") from None
+
+
+def _explain(error, where):
+    """One line for a pydantic error: the key, the value, what is allowed."""
+    key = ".".join(str(part) for part in where if part != "[key]")
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(where[:-1])
+        near = difflib.get_close_matches(str(where[-1]), known, 1, 0.5)
+        return f"unknown key {key}; " + (f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}")
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] == "value_error":
+        return f"{key}: {error['ctx']['error']}"
+    allowed = error["msg"].removeprefix("Input should be ")
+    return f"{key} is {error['input']!r}; allowed: {allowed}"
+
+
+def _known_keys(where):
+    model = Params
+    for part in where:
+        model = Params if part == "overrides" else model.model_fields[part].annotation
+    return list(model.model_fields)
