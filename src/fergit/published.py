@@ -1,0 +1,201 @@
+"""The paper's own numbers: Bah & Xue (2022), Intelligence & Robotics 2(1):72-88, DOI 10.20517/ir.2021.16.
+
+Everything here is typed once, from the paper, with its page; nothing here was measured by this project. Classes carry
+the names that this project gives them, in the paper's order, which is the order of the labels.
+"""
+
+from dataclasses import dataclass
+
+FERGIT_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+CKPLUS_CLASSES = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
+
+# Table 2, p. 82: the basic network on FERGIT's test part.
+TABLE_2 = {
+    "classes": FERGIT_CLASSES,
+    "precision": (0.64, 0.75, 0.60, 0.89, 0.54, 0.76, 0.75),
+    "recall": (0.49, 0.57, 0.44, 0.93, 0.62, 0.73, 0.82),
+    "f1": (0.56, 0.65, 0.51, 0.91, 0.57, 0.75, 0.78),
+    "support": (260, 37, 257, 735, 304, 218, 654),
+    "accuracy": 0.74,
+    "n_test": 2465,
+    "minutes": 44,
+}
+
+# Table 3, p. 82: the residual network on FERGIT's test part.
+TABLE_3 = {
+    "classes": FERGIT_CLASSES,
+    "precision": (0.62, 0.71, 0.62, 0.89, 0.55, 0.76, 0.75),
+    "recall": (0.54, 0.54, 0.44, 0.92, 0.56, 0.79, 0.84),
+    "f1": (0.58, 0.62, 0.51, 0.90, 0.55, 0.77, 0.79),
+    "support": (260, 37, 257, 735, 304, 218, 654),
+    "accuracy": 0.75,
+    "n_test": 2465,
+    "minutes": 48,
+}
+
+# Table 4, p. 85: the residual network on CK+ (the caption of Figure 8 says the basic one).
+TABLE_4 = {
+    "classes": CKPLUS_CLASSES,
+    "precision": (1.00, 1.00, 1.00, 0.88, 0.91, 1.00, 1.00),
+    "recall": (1.00, 0.60, 0.94, 1.00, 1.00, 1.00, 1.00),
+    "f1": (1.00, 0.75, 0.97, 0.93, 0.95, 1.00, 1.00),
+    "support": (14, 5, 18, 7, 21, 9, 25),
+    "accuracy": 0.97,
+    "n_test": 99,
+    "minutes": 29,
+}
+
+# Table 5, p. 85: accuracy on CK+, in percent, beside two others.
+TABLE_5 = {"Diff ResNet": 95.74, "improved VGG-19": 96.0, "ours": 97.0}
+
+TABLES = {("fergit", "basic"): TABLE_2, ("fergit", "residual"): TABLE_3, ("ckplus", "residual"): TABLE_4}
+
+RESIDUAL_PARAMETERS = 9_766_391  # p. 84
+RESIDUAL_TRAIN_ACCURACY = 0.86  # p. 82, on FERGIT's training part
+TRAINING_MINUTES = 119  # p. 81, "total"; the three run times of Tables 2-4 add up to 121
+
+FERGIT_IMAGES = 49_300  # p. 79
+FERGIT_SPLIT = {"train": 44_370, "validation": 2_465, "test": 2_465}  # p. 79: 90, 5 and 5 %
+FERGIT_TRAIN_SIZES = {
+    "happy": "more than 13 thousand",
+    "disgust": "about six hundred",
+}  # p. 79, the only sizes in the text
+CKPLUS_TEST = 99  # p. 85
+
+
+def table(dataset, model):
+    """The paper's table of one network on one data set, or None where the paper has none."""
+    return TABLES.get((dataset, model))
+
+
+def test_supports(dataset):
+    """The size of each class in the paper's test part, in label order; None where the paper has no table."""
+    tables = [table for (name, _), table in TABLES.items() if name == dataset]
+    return tables[0]["support"] if tables else None
+
+
+def recomputed_accuracy(table):
+    """A table's accuracy with more digits than it prints: the mean of its recalls, weighted by support."""
+    hits = sum(recall * support for recall, support in zip(table["recall"], table["support"], strict=True))
+    return hits / sum(table["support"])
+
+
+def recomputed_macro_f1(table):
+    """A table's macro F1, which the paper does not print: the mean of its F1 scores."""
+    return sum(table["f1"]) / len(table["f1"])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that the paper says about a network, and that can be measured again."""
+
+    id: str
+    sentence: str  # in our words
+    page: str
+    dataset: str
+    model: str
+    metric: str  # accuracy, accuracy_gain (over basic), macro_f1, recall, training_accuracy, parameters, minutes
+    value: float
+    expression: str | None = None  # of a recall
+    n: int | None = None  # the images that the paper measured it on
+
+
+def _claim_of_recall(dataset, model, expression, page, remark=""):
+    table = TABLES[dataset, model]
+    index = table["classes"].index(expression)
+    value, n = table["recall"][index], table["support"][index]
+    sentence = f"The {model} network finds {100 * value:.0f} % of the {expression} faces{remark}."
+    return Claim(f"{dataset}-{model}-{expression}", sentence, page, dataset, model, "recall", value, expression, n)
+
+
+def _claim_of_minutes(dataset, model, page):
+    minutes = TABLES[dataset, model]["minutes"]
+    sentence = f"Training the {model} network takes {minutes} minutes (on a K80)."
+    return Claim(f"{dataset}-{model}-minutes", sentence, page, dataset, model, "minutes", minutes)
+
+
+CLAIMS = (
+    Claim(
+        "fergit-residual-accuracy",
+        "The residual network names 75 % of FERGIT's test faces rightly.",
+        "82, Table 3",
+        "fergit",
+        "residual",
+        "accuracy",
+        0.75,
+        n=2465,
+    ),
+    Claim(
+        "fergit-basic-accuracy",
+        "The basic network names 74 % of FERGIT's test faces rightly.",
+        "82, Table 2",
+        "fergit",
+        "basic",
+        "accuracy",
+        0.74,
+        n=2465,
+    ),
+    Claim(
+        "fergit-residual-gain",
+        "The residual blocks make the network more accurate, by one point.",
+        "82, Tables 2 and 3",
+        "fergit",
+        "residual",
+        "accuracy_gain",
+        0.01,
+        n=2465,
+    ),
+    _claim_of_recall("fergit", "basic", "happy", "82, Table 2"),
+    _claim_of_recall("fergit", "residual", "happy", "82, Table 3", " (its text says 93 % for both networks)"),
+    _claim_of_recall("fergit", "basic", "fear", "82, Table 2"),
+    _claim_of_recall("fergit", "residual", "fear", "82, Table 3", " (its text says barely 50 %)"),
+    _claim_of_recall("fergit", "basic", "disgust", "82, Table 2"),
+    _claim_of_recall("fergit", "residual", "disgust", "82, Table 3"),
+    *(
+        Claim(
+            f"fergit-{model}-macro-f1",
+            f"The {model} network's F1 is 65 % (the mean of the table's is {recomputed_macro_f1(table):.3f}).",
+            "85",
+            "fergit",
+            model,
+            "macro_f1",
+            0.65,
+            n=2465,
+        )
+        for model, table in (("basic", TABLE_2), ("residual", TABLE_3))
+    ),
+    Claim(
+        "fergit-residual-training-accuracy",
+        "The residual network names 86 % of the training faces rightly.",
+        "82",
+        "fergit",
+        "residual",
+        "training_accuracy",
+        RESIDUAL_TRAIN_ACCURACY,
+        n=FERGIT_SPLIT["train"],
+    ),
+    Claim(
+        "fergit-residual-parameters",
+        "The residual network has 9,766,391 parameters.",
+        "84",
+        "fergit",
+        "residual",
+        "parameters",
+        RESIDUAL_PARAMETERS,
+    ),
+    _claim_of_minutes("fergit", "basic", "82, Table 2"),
+    _claim_of_minutes("fergit", "residual", "82, Table 3"),
+    Claim(
+        "ckplus-residual-accuracy",
+        "The residual network names 97 % of CK+'s test faces rightly.",
+        "85, Table 4",
+        "ckplus",
+        "residual",
+        "accuracy",
+        0.97,
+        n=CKPLUS_TEST,
+    ),
+    _claim_of_recall("ckplus", "residual", "contempt", "85, Table 4"),
+    _claim_of_recall("ckplus", "residual", "disgust", "85, Table 4"),
+    _claim_of_minutes("ckplus", "residual", "85, Table 4"),
+)
