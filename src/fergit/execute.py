@@ -1,0 +1,88 @@
+"""Run a notebook through Papermill, so that the executed one is the same bytes each time."""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from fergit import notebooks, paths, progress
+from fergit.errors import FergitError
+
+# What the kernel must find, wherever it is started from.
+ENVIRONMENT = {
+    "PYTHONPATH": str(paths.ROOT / "src"),  # the code of this checkout and of no other
+    "PYTHONHASHSEED": "0",
+    "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),  # before whatever ~/.keras/keras.json says
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow's start-up lines carry clocks and process numbers
+    "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's python3 kernel, not one of the same name elsewhere
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger's warning about frozen modules
+    "MPLCONFIGDIR": str(paths.WORK / "matplotlib"),  # no style of the user's own
+}
+
+
+def execute_notebook(name, target, parameters):
+    """Run ``notebooks/<name>.ipynb`` and write the executed notebook to `target`.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"02-train"``.
+    target : Path
+        Written only when every cell has run.
+    parameters : dict
+        Injected after the cell tagged ``parameters``.
+
+    Raises
+    ------
+    FergitError
+        A cell failed or the kernel died: names the cell and the error; the notebook up to there is kept under work/.
+    """
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    os.environ.update(ENVIRONMENT)
+    _make_font_cache()
+    with tempfile.TemporaryDirectory(prefix="fergit-") as folder:
+        executed = Path(folder) / f"{name}.ipynb"
+        try:
+            with progress.shown_on_terminal():
+                papermill.execute_notebook(
+                    paths.NOTEBOOKS / f"{name}.ipynb",
+                    executed,
+                    parameters,
+                    kernel_name="python3",
+                    language="python",
+                    cwd=paths.ROOT,
+                    progress_bar=False,
+                    extra_arguments=["--log-level=40"],  # it warns of talking over loopback: that is how Jupyter works
+                )
+        except PapermillExecutionError as error:
+            kept = _keep(executed, target)
+            reason = error.evalue if error.ename == "FergitError" else f"{error.ename}: {error.evalue}"
+            raise FergitError(f"{reason} [{name}, cell {error.cell_index + 1}; see {kept}]") from None
+        except DeadKernelError:
+            kept = _keep(executed, target)
+            raise FergitError(
+                f"{name}: its Python process was killed, most likely for lack of memory: close other programs or lower "
+                f"train.batch_size [see {kept}]"
+            ) from None
+        notebook = notebooks.canonical(nbformat.read(executed, as_version=4), keep_outputs=True)
+    notebooks.write(notebook, target)
+
+
+def _make_font_cache():
+    """Matplotlib announces its font cache when it first makes it: let that not be in a notebook."""
+    folder = Path(ENVIRONMENT["MPLCONFIGDIR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.glob("fontlist*.json")):
+        import matplotlib.font_manager  # noqa: F401
+
+
+def _keep(executed, target):
+    kept = paths.WORK / "failed" / target.relative_to(paths.RESULTS)
+    if executed.exists():
+        notebooks.write(nbformat.read(executed, as_version=4), kept)
+    return paths.relative(kept)

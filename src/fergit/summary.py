@@ -1,0 +1,180 @@
+"""README's results and the index of results/, written from the reports: no number in them is typed.
+
+Run as ``python src/run.py summary``; stage report does it too. Run times stand in README alone, since they differ from
+run to run; those of synthetic, which everybody runs, stand nowhere.
+"""
+
+import json
+from statistics import mean
+
+import nbformat
+import pandas as pd
+
+from fergit import claims, paths, present
+from fergit.errors import FergitError
+from fergit.files import write_atomically
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+TIMES = ("data set", "network", "epochs", "minutes a training", "on", "paper")
+
+
+def update():
+    """Write results/README.md, and the block between the markers of README.md; other text stays.
+
+    Raises
+    ------
+    FergitError
+        README.md has not both markers, or a report is damaged.
+    """
+    reports = _reports()
+    _write(_index_file(), _index(reports))
+    if _readme_file().exists():
+        _write(_readme_file(), _readme(reports))
+
+
+def check():
+    """Whether README.md and results/README.md say what the reports and runs/ say."""
+    reports = _reports()
+    current = _index_file().exists() and _index_file().read_text(encoding="utf-8") == _index(reports)
+    return current and _readme_file().read_text(encoding="utf-8") == _readme(reports)
+
+
+def _readme_file():
+    return paths.ROOT / "README.md"
+
+
+def _index_file():
+    return paths.RESULTS / "README.md"
+
+
+def _reports():
+    """All report.json by data set: by name, but synthetic last, for the real faces are what one looks for."""
+    reports = {}
+    for path in sorted(paths.RESULTS.glob("reports/*/report.json")):
+        try:
+            reports[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            remedy = f"`dvc repro -f report@{path.parent.name}` writes it again"
+            raise FergitError(f"{paths.relative(path)}: not valid JSON; {remedy}") from None
+    return dict(sorted(reports.items(), key=lambda item: (item[0] == "synthetic", item[0])))
+
+
+def _readme(reports):
+    """README.md as it should be."""
+    text = _readme_file().read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise FergitError(f"README.md: needs one line {BEGIN} and, below it, one line {END}")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    rows = _times(reports)
+    parts = [_results_table(reports), *filter(None, map(present.baseline_sentence, reports.values()))]
+    if rows:
+        parts.append("Run times (of one training; the paper's on a K80):")
+        parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
+    return f"{before}{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}{after}"
+
+
+def _results_table(reports):
+    rows = [
+        {
+            "data set": present.TITLES[dataset],
+            "network": model,
+            "paper": present.percent(entry["paper_accuracy"], 0),
+            "ours (interval)": _ours(entry),
+            "seeds": str(len(entry["seeds"])),
+            "test images": f"{entry['n_test']:,}",
+            "verdict": _verdict(report, model),
+            "notebook": _link(f"results/{dataset}/{model}/03-evaluate.ipynb", "evaluation"),
+        }
+        for dataset, report in reports.items()
+        for model, entry in report["models"].items()
+    ]
+    if not rows:
+        return "Nothing was run yet: `make repro`."
+    level = present.percent(next(iter(reports.values()))["confidence_level"], 0)
+    return present.markdown(pd.DataFrame(rows)) + f"\n\nTest accuracy; in parentheses the {level} interval over images."
+
+
+def _ours(entry):
+    accuracy = entry["accuracy"]
+    if entry["failed_seeds"]:
+        return "training failed"
+    text = present.with_interval(accuracy["mean"], accuracy["low"], accuracy["high"])
+    return text if accuracy["sd"] is None else f"{text}, sd {100 * accuracy['sd']:.1f} over seeds"
+
+
+def _paper(entry):
+    return "" if entry["paper_accuracy"] is None else f"; the paper: {present.percent(entry['paper_accuracy'], 0)}"
+
+
+def _verdict(report, model):
+    wanted = model, "accuracy"
+    verdicts = [claim["verdict"] for claim in report["claims"] if (claim["network"], claim["metric"]) == wanted]
+    return verdicts[0] if verdicts else "no such number in the paper"
+
+
+def _times(reports):
+    """Rows of `TIMES`, for every network whose trainings all left their run time."""
+    rows = []
+    for dataset, report in reports.items():
+        for model, entry in report["models"].items():
+            files = [paths.run(dataset, model, seed) for seed in entry["seeds"]]
+            if dataset == "synthetic" or not all(file.exists() for file in files):
+                continue
+            runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+            epochs = f"{mean(run['epochs'] for run in runs):.0f}"
+            minutes = f"{mean(run['seconds'] for run in runs) / 60:.1f}"
+            devices = ", ".join(sorted({run["device"] for run in runs}))
+            paper = claims.paper_table(dataset, model, report["protocol"])
+            rows.append(
+                (present.TITLES[dataset], model, epochs, minutes, devices, f"{paper['minutes']} min" if paper else "–")
+            )
+    return rows
+
+
+def _index(reports):
+    """results/README.md as it should be: every executed notebook, by data set."""
+    parts = [
+        "# Results",
+        "Written by the pipeline. It executed each notebook below, which shows its code, its numbers and its figures.",
+    ]
+    folders = sorted({path.relative_to(paths.RESULTS).parts[0] for path in _notebooks(paths.RESULTS)} - {"reports"})
+    order = [*reports, *(folder for folder in folders if folder not in reports)]
+    for name in order:
+        parts.append(f"## {present.TITLES.get(name, name.capitalize())}")
+        if name in reports:
+            parts += _headlines(name, reports[name])
+        notebooks = [*_notebooks(paths.RESULTS / name), *_notebooks(paths.report(name))]
+        links = [f"- {_notebook_link(path)}" for path in notebooks]
+        parts.append("\n".join(links) or "(no notebooks)")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _headlines(dataset, report):
+    lines = [f"- {model}: **{_ours(entry)}**{_paper(entry)}" for model, entry in report["models"].items()]
+    first = next(iter(report["models"].values()))
+    lines.insert(0, f"Accuracy on {first['n_test']:,} test images:\n")
+    checked = pd.DataFrame(report["claims"], columns=["verdict"])
+    return ["\n".join(lines), present.baseline_sentence(report), present.claims_sentence(checked, dataset)]
+
+
+def _notebooks(folder):
+    return sorted(folder.rglob("*.ipynb"), key=lambda path: (len(path.parts), path.parts))
+
+
+def _notebook_link(path):
+    """A link with the notebook's own title, and what of the data set it is about."""
+    within = path.relative_to(paths.RESULTS)
+    cells = nbformat.read(path, as_version=4).cells
+    titles = [cell.source.partition("\n")[0].lstrip("# ") for cell in cells if cell.cell_type == "markdown"]
+    title = titles[0] if titles else path.stem
+    about = ", ".join(part.replace("-", " ") for part in within.parts[1:-1])
+    return f"[{title}{f': {about}' if about else ''}]({within.as_posix()})"
+
+
+def _link(path, text):
+    return f"[{text}]({path})"
+
+
+def _write(path, text):
+    with write_atomically(path) as file:
+        file.write(text.encode())

@@ -1,0 +1,90 @@
+"""Run one stage of the pipeline; dvc.yaml calls this, and so may you: ``python src/run.py train synthetic residual 0``.
+
+A stage gets just the sections of params.yaml that dvc.yaml lists for it.
+"""
+
+import argparse
+import shutil
+import sys
+
+from fergit import paths
+from fergit.errors import FergitError
+from fergit.params import load_params, stage_params, tracked_params
+
+
+def check():
+    load_params()
+
+
+def fetch(dataset):
+    from fergit import datasets
+
+    datasets.fetch(dataset, stage_params("fetch", dataset=dataset))
+
+
+def reconstruction():
+    _notebook("reconstruction", "00-reconstruction", paths.results("reconstruction"))
+
+
+def preprocess(dataset):
+    _notebook("preprocess", "01-preprocess", paths.results(dataset), dataset=dataset)
+
+
+def train(dataset, model, seed):
+    folder = paths.results(dataset, model, seed)
+    _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
+    shutil.rmtree(paths.WORK / "checkpoints" / f"{dataset}-{model}-{seed}", ignore_errors=True)
+
+
+def evaluate(dataset, model):
+    _notebook("evaluate", "03-evaluate", paths.results(dataset, model), dataset=dataset, model=model)
+
+
+def report(dataset):
+    _notebook("report", "04-report", paths.report(dataset), dataset=dataset)
+    summary()
+
+
+def summary():
+    from fergit import summary
+
+    summary.update()
+
+
+def _notebook(stage, name, folder, **items):
+    from fergit.execute import execute_notebook
+
+    execute_notebook(name, folder / f"{name}.ipynb", items | {"params": tracked_params(stage, **items)})
+
+
+STAGES = {
+    check: "check params.yaml",
+    reconstruction: "derive the networks' layout from the paper",
+    fetch: "find, draw or download a data set's files and verify them",
+    preprocess: "make a data set's images, labels and parts",
+    train: "train one network with one seed",
+    evaluate: "measure a network, all its seeds, on the test part",
+    report: "compare the networks and check the paper's claims",
+    summary: "write the results tables of README.md and results/README.md",
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Run one stage of the pipeline, as dvc.yaml does.")
+    stages = parser.add_subparsers(required=True, metavar="stage")
+    for stage, description in STAGES.items():
+        arguments = stages.add_parser(stage.__name__, help=description, description=description)
+        arguments.set_defaults(stage=stage)
+        code = stage.__code__
+        for name in code.co_varnames[: code.co_argcount]:
+            arguments.add_argument(name, type=int if name == "seed" else str)
+    items = vars(parser.parse_args())
+    try:
+        items.pop("stage")(**items)
+    except FergitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()
