@@ -1,0 +1,223 @@
+import json
+import shutil
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+
+from fergit import datasets, muxspace, paths, published
+from fergit.errors import FergitError
+
+CLASSES = datasets.CLASSES["fer2013"]
+
+
+@pytest.fixture
+def settings():
+    return {
+        "fetch": {"download": False, "draw": {"images": 200, "seed": 0}},
+        "split": {"protocol": "frames", "held_out": 0.4, "validation": 0.3, "folds": 3, "fold": 0, "seed": 0},
+    }
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    for name in ("EXTERNAL", "RAW", "PROCESSED", "WORK"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    paths.EXTERNAL.mkdir()
+    return tmp_path
+
+
+def png(value):
+    return cv2.imencode(".png", np.full((48, 48), value % 256, np.uint8))[1].tobytes()
+
+
+def write(root, files):
+    for name, data in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+
+
+def write_fer2013():
+    rows = [
+        f"{row % 7},{' '.join([str(row % 256)] * 2304)},{('Training', 'PublicTest', 'PrivateTest')[row // 7 % 3]}"
+        for row in range(70)
+    ]
+    (paths.EXTERNAL / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows, ""]))
+
+
+def muxspace_files():
+    legend = ["user.id,image,emotion", *(f"1,{row}.jpg,{'HAPPINESS' if row % 2 else 'sadness'}" for row in range(20))]
+    return {
+        "data/legend.csv": "\n".join([*legend, ""]).encode(),
+        **{f"images/{row}.jpg": png(100 + row) for row in range(20)},
+    }
+
+
+def ckplus_files():
+    return {
+        f"CK+48/{name}/S{10 + person:03d}_{number:03d}_{frame:08d}.png": png(person * 20 + number * 3 + frame)
+        for person in range(6)
+        for number, name in enumerate(datasets.CLASSES["ckplus"])
+        for frame in range(2)
+    }
+
+
+def test_fer2013(folders, settings, capsys):
+    write_fer2013()
+    manifest = datasets.fetch("fer2013", settings)
+    assert manifest["images"] == 70 and manifest == json.loads((paths.RAW / "fer2013/manifest.json").read_text())
+    (entry,) = manifest["sources"]
+    assert entry["form"] == "csv" and entry["counts"]["train"]["angry"] == 4
+    assert entry["file"] == "fer2013.csv" and entry["bytes"] == (paths.RAW / "fer2013/fer2013.csv").stat().st_size
+    assert "fer2013: 4 images of class angry in train; published: 3,995" in manifest["differences"]
+    assert "70 images; published: 35,887. What differs:" in capsys.readouterr().err
+    faces = datasets.preprocess("fer2013", settings)
+    assert faces.split[[0, 7, 14]].tolist() == ["train", "validation", "test"]
+
+
+def test_fergit(folders, settings):
+    write_fer2013()
+    write(paths.EXTERNAL / "muxspace", muxspace_files())
+    manifest = datasets.fetch("fergit", settings)
+    assert [entry["file"] for entry in manifest["sources"]] == ["fer2013.csv", "muxspace.zip"]
+    faces = datasets.preprocess("fergit", settings)
+    assert len(faces) == 80 and faces.source.tolist() == ["fer2013"] * 70 + ["muxspace"] * 10
+    assert [(faces.split == part).sum() for part in ("train", "validation", "test")] == [48, 16, 16]
+
+
+@pytest.mark.parametrize("protocol", ["frames", "subjects"])
+def test_ckplus(folders, settings, protocol):
+    settings["split"]["protocol"] = protocol
+    write(paths.EXTERNAL / "ckplus48", ckplus_files())
+    datasets.fetch("ckplus", settings)
+    faces = datasets.preprocess("ckplus", settings)
+    assert len(faces) == 84 and set(faces.split) == {"train", "validation", "test"}
+    if protocol == "subjects":
+        assert not set(faces.group[faces.split == "test"]) & set(faces.group[faces.split != "test"])
+
+
+def test_synthetic(folders, settings, capsys):
+    settings["fetch"]["draw"]["images"] = 700
+    manifest = datasets.fetch("synthetic", settings)
+    faces = datasets.preprocess("synthetic", settings | {"split": {"seed": 0, "held_out": 0.2}})
+    assert len(faces) == manifest["images"] == 700 and faces.classes == CLASSES
+    assert faces.sample_id[0] == "synthetic/00000" and (faces.group != "").all()
+    assert "synthetic: 700 images, drawn" in capsys.readouterr().out
+
+
+def test_a_folder_and_its_zip_are_the_same(folders, settings):
+    write(folders / "elsewhere", ckplus_files())
+    (paths.EXTERNAL / "ckplus48").symlink_to(folders / "elsewhere")
+    first = datasets.fetch("ckplus", settings)
+    again = datasets.fetch("ckplus", settings)
+    assert first == again
+    images = datasets.load("ckplus").images
+    (paths.EXTERNAL / "ckplus48").unlink()
+    shutil.move(paths.RAW / "ckplus/ckplus.zip", paths.EXTERNAL / "ckplus48.zip")
+    assert datasets.fetch("ckplus", settings)["sources"][0]["sha256"] == first["sources"][0]["sha256"]
+    assert np.array_equal(datasets.load("ckplus").images, images)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        (
+            "fer2013",
+            r"fer2013\.tar\.gz from https://www\.kaggle\.com/c/challenges-in-representation-learning-facial-exp",
+        ),
+        ("ckplus", r"CK\+48 from https://www\.kaggle\.com/.* as ckplus48\.zip"),
+        ("fergit", "kaggle"),
+    ],
+)
+def test_missing_sources_say_what_to_get(folders, settings, dataset, message):
+    (paths.EXTERNAL / "archive.zip").write_bytes(b"")
+    with pytest.raises(FergitError, match=message) as caught:
+        datasets.fetch(dataset, settings)
+    assert "there is archive.zip" in str(caught.value) and "\n" not in str(caught.value)
+    assert not paths.RAW.exists() or not list(paths.RAW.iterdir())
+
+
+def test_nothing_half_written_and_the_earlier_kept(folders, settings):
+    write(paths.EXTERNAL / "ckplus48", ckplus_files())
+    datasets.fetch("ckplus", settings)
+    before = {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()}
+    write(paths.EXTERNAL / "ckplus48", {"CK+48/fear/S010_001_00000009.png": b"no image"})
+    with pytest.raises(FergitError, match="S010_001_00000009"):
+        datasets.fetch("ckplus", settings)
+    assert {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()} == before
+    assert [path.name for path in paths.RAW.iterdir()] == ["ckplus"]
+
+
+def test_loading_what_is_not_there_or_damaged(folders, settings):
+    with pytest.raises(FergitError, match="nothing there; `dvc repro fetch@ckplus` brings it"):
+        datasets.load("ckplus")
+    write(paths.RAW / "ckplus", {"manifest.json": b"{}"})
+    with pytest.raises(FergitError, match="not what fetch wrote"):
+        datasets.load("ckplus")
+    with pytest.raises(FergitError, match="no data set 'imagenet'; there are synthetic"):
+        datasets.fetch("imagenet", settings)
+    write(paths.RAW / "synthetic", {"manifest.json": b'{"sources": [{"source": "synthetic", "file": "../x.npz"}]}'})
+    with pytest.raises(FergitError, match=r"synthetic/x\.npz: not what fetch wrote"):
+        datasets.load("synthetic")
+
+
+def test_muxspace_is_downloaded(folders, settings, monkeypatch, capsys):
+    write_fer2013()
+    settings["fetch"]["download"] = True
+    files = muxspace_files()
+    asked = []
+
+    def download(urls, target, **_):
+        asked.append(urls)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(target, "w") as file:
+            for name, data in files.items():
+                file.writestr(f"facial_expressions-5fb9c13a/{name}", data)
+
+    monkeypatch.setattr(datasets, "download", download)
+    with pytest.raises(FergitError, match=r"the downloaded data/legend\.csv has sha256"):
+        datasets.fetch("fergit", settings)
+    import hashlib
+
+    monkeypatch.setattr(muxspace, "LEGEND_SHA256", hashlib.sha256(files["data/legend.csv"]).hexdigest())
+    datasets.fetch("fergit", settings)
+    datasets.fetch("fergit", settings)
+    assert asked == [datasets.MUXSPACE_URLS] * 2  # the third time, it was there
+    assert len(datasets.load("fergit")) == 80
+
+
+def test_several_forms_one_is_taken(folders, settings, capsys):
+    write_fer2013()
+    write(paths.EXTERNAL, {"fer2013.zip": b"damaged", "ferplus_fer2013new.csv": b""})
+    datasets.fetch("fer2013", settings)
+    assert "fer2013.csv; not used: " in capsys.readouterr().out
+
+
+def test_numbers_agree():
+    for name in ("fer2013", "fergit"):
+        assert datasets.CLASSES[name] == published.FERGIT_CLASSES
+    assert datasets.CLASSES["ckplus"] == published.CKPLUS_CLASSES
+    assert datasets.CLASSES["synthetic"] == __import__("fergit.synthetic").synthetic.CLASSES
+    assert sum(datasets.EXPECTED["fergit"].values()) == published.FERGIT_IMAGES == sum(published.FERGIT_SPLIT.values())
+    for table in published.TABLES.values():
+        assert len({len(table[key]) for key in ("classes", "precision", "recall", "f1", "support")}) == 1
+        assert sum(table["support"]) == table["n_test"]
+        right = np.dot(table["recall"], table["support"]) / table["n_test"]
+        assert right == pytest.approx(table["accuracy"], abs=0.006)
+
+
+@pytest.mark.parametrize("dataset", ["ckplus", "fergit"])
+def test_the_real_files(tmp_path, settings, monkeypatch, capsys, dataset):
+    try:
+        for source in datasets.SOURCES[dataset]:
+            datasets._find(source, False)
+    except FergitError as error:
+        pytest.skip(str(error))
+    monkeypatch.setattr(paths, "RAW", tmp_path)
+    manifest = datasets.fetch(dataset, settings)
+    number = sum(datasets.EXPECTED[dataset].values())
+    assert manifest["images"] == number and manifest["differences"] == []
+    assert f"{dataset}: {number:,} images, as published" in capsys.readouterr().out
+    if dataset == "ckplus":  # the other takes a quarter of a minute
+        assert datasets.load(dataset).counts() == datasets.EXPECTED[dataset]

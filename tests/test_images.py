@@ -1,0 +1,94 @@
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from fergit.errors import FergitError
+from fergit.images import decode, decode_all
+
+RAMP = np.tile(np.linspace(0, 250, 96).astype(np.uint8), (96, 1))
+
+
+def encode(image, suffix=".png"):
+    return cv2.imencode(suffix, image)[1].tobytes()
+
+
+def test_48_pixels_are_kept_exactly():
+    image = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+    assert np.array_equal(decode(encode(image), "a.png"), image)
+
+
+def test_larger_ones_are_averaged():
+    expected = RAMP.reshape(48, 2, 48, 2).mean(axis=(1, 3))
+    assert np.abs(decode(encode(RAMP), "a.png") - expected).max() <= 0.5
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_formats_and_channels(suffix, channels):
+    image = np.repeat(RAMP[..., None], channels, axis=2)
+    if channels == 4:
+        image[..., 3] = 255
+    assert np.abs(decode(encode(image, suffix), "a.jpg").astype(int) - decode(encode(RAMP), "a.png")).max() <= 8
+
+
+def test_sixteen_bits():
+    assert (
+        np.abs(decode(encode(RAMP.astype(np.uint16) * 257), "a.png").astype(int) - decode(encode(RAMP), "b")).max() <= 1
+    )
+
+
+def test_colours_of_a_palette_and_of_print():
+    image_module = pytest.importorskip("PIL.Image")
+    import io
+
+    for mode, kind in (("P", "PNG"), ("CMYK", "JPEG")):
+        image_module.fromarray(np.repeat(RAMP[..., None], 3, axis=2)).convert(mode).save(buffer := io.BytesIO(), kind)
+        # The mean, for a palette is dithered.
+        assert np.abs(decode(buffer.getvalue(), mode).astype(int) - decode(encode(RAMP), "a")).mean() <= 8
+
+
+def test_rotation_by_the_camera_is_applied():
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x03\0\0\0\0\0\0\0"  # orientation 3: upside down
+    jpeg = encode(RAMP, ".jpg")
+    turned = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+    assert np.abs(decode(turned, "a.jpg").astype(int) - decode(jpeg, "a.jpg")[::-1, ::-1]).max() <= 1
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_cut_short(suffix):
+    data = encode(np.random.default_rng(0).integers(0, 256, (96, 96), np.uint8), suffix)
+    for length in (0, 1, 10, 30, len(data) // 2, len(data) - 20):
+        with pytest.raises(FergitError, match=r"a\.jpg"):
+            decode(data[:length], "a.jpg")
+
+
+def test_no_image_at_all():
+    with pytest.raises(FergitError, match="not a JPEG, PNG or WebP"):
+        decode(b"Dear reader, this is a text file.", "a.png")
+
+
+def bomb(width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes((width + 1) * 10))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (1, 1), (48, 100_000), (0, 48)])
+def test_sizes_that_are_refused(width, height):
+    with pytest.raises(FergitError, match=f"is {width}x{height} pixels; allowed"):
+        decode(bomb(width, height), "a.png")
+
+
+def test_many_are_decoded_in_order():
+    files = [(f"{value}.png", encode(np.full((48, 48), value, np.uint8))) for value in range(200)]
+    decoded = decode_all(iter(files), "here")
+    assert list(decoded) == [name for name, _ in files]
+    assert [image[0, 0] for image in decoded.values()] == list(range(200))
+    with pytest.raises(FergitError, match=r"here, bad\.png"):
+        decode_all([*files, ("bad.png", b"")], "here")

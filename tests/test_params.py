@@ -1,0 +1,113 @@
+import pytest
+from ruamel.yaml import YAML
+
+from fergit import paths
+from fergit.errors import FergitError
+from fergit.params import load_params, stage_params, tracked_params
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Write params.yaml with some values changed, given as {"train.epochs": 3}; returns its path."""
+
+    def change(changes):
+        values = YAML(typ="safe", pure=True).load(paths.PARAMS.read_text())
+        for key, value in changes.items():
+            section = values
+            *parents, last = key.split(".")
+            for parent in parents:
+                section = section[parent]
+            section[last] = value
+        path = tmp_path / "params.yaml"
+        with path.open("w") as file:
+            YAML().dump(values, file)
+        return path
+
+    return change
+
+
+def test_the_projects_own_file_is_valid():
+    params = load_params()
+    assert params["train"]["learning_rate"] == 0.001 and params["train"]["epochs"] == 100  # p. 81
+
+
+def test_papers_data_sets_are_one_line_away(changed):
+    assert load_params(changed({"datasets": ["fergit", "ckplus"]}))["datasets"] == ["fergit", "ckplus"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("train.epochz", 3, "unknown key train.epochz; did you mean epochs?"),
+        ("trian", {}, "unknown key trian; did you mean train?"),
+        ("train.epochs", "many", "train.epochs is 'many'; allowed: a valid integer"),
+        ("train.epochs", 0, "train.epochs is 0; allowed: greater than or equal to 1"),
+        ("train.learning_rate", -1.0, "train.learning_rate is -1.0; allowed: greater than 0"),
+        ("train.device", "tpu", "train.device is 'tpu'; allowed: 'auto', 'cpu' or 'gpu'"),
+        ("fetch.download", "no", "fetch.download is 'no'; allowed: a valid boolean"),
+        ("datasets", [], "datasets is []; allowed: "),
+        ("datasets", ["fergit", "fergit"], "datasets: 'fergit' stands there twice; allowed: each once"),
+        ("datasets", ["affectnet"], "datasets.0 is 'affectnet'; allowed: 'synthetic', 'fer2013', 'fergit' or 'ckplus'"),
+        ("seeds", [-1], "seeds.0 is -1; allowed: greater than or equal to 0"),
+        ("network.first_kernels", [5, 4], "network.first_kernels.1 is 4; allowed: 3 or 5"),
+        ("ckplus.split.fold", 10, "ckplus.split: fold is 10; allowed: 0 to folds - 1, that is 9"),
+        ("synthetic.overrides", {"train": {"epochs": -3}}, "synthetic.overrides.train.epochs is -3; allowed: "),
+        ("synthetic.overrides", {"train": {"epoch": 3}}, "unknown key synthetic.overrides.train.epoch; did you mean"),
+        ("fergit.overrides", {"trian": {}}, "fergit.overrides.trian"),
+    ],
+)
+def test_one_line_names_key_value_and_what_is_allowed(changed, key, value, said):
+    with pytest.raises(FergitError) as error:
+        load_params(changed({key: value}))
+    message = str(error.value)
+    assert "params.yaml: " in message and said in message and "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("train: [1\n", "not valid YAML"),
+        ("datasets: [a]\ndatasets: [b]\n", "not valid YAML"),
+        ("", "is NoneType; allowed: sections"),
+        ("\xff", "not UTF-8"),
+    ],
+)
+def test_no_yaml(tmp_path, text, said):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(FergitError, match=said) as error:
+        load_params(path)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_and_missing_key(tmp_path, changed):
+    with pytest.raises(FergitError, match="no such file"):
+        load_params(tmp_path / "params.yaml")
+    path = changed({})
+    path.write_text(path.read_text().replace("batch_size", "# batch_size"))
+    with pytest.raises(FergitError, match="train.batch_size is missing"):
+        load_params(path)
+
+
+def test_a_stage_gets_what_dvc_tracks_and_no_more():
+    assert set(tracked_params("evaluate", dataset="ckplus", model="basic")) == {"seeds", "evaluate", "ckplus"}
+    assert stage_params("preprocess", dataset="fer2013") == {"split": {"seed": 0}}
+    assert set(stage_params("train", dataset="ckplus", model="basic", seed=0)) == {"network", "augmentation", "train"}
+
+
+def test_a_data_sets_overrides_are_merged_in():
+    sections = {
+        "train": {"epochs": 100, "reduce_lr": {"patience": 15, "factor": 0.1}},
+        "ckplus": {"overrides": {"train": {"reduce_lr": {"factor": 0.5}}}},
+    }
+    merged = stage_params("train", sections, dataset="ckplus")
+    assert merged == {"train": {"epochs": 100, "reduce_lr": {"patience": 15, "factor": 0.5}}}
+    assert sections["train"]["reduce_lr"]["factor"] == 0.1
+
+
+def test_every_comment_says_where_a_value_comes_from():
+    """Each value of the recipe is the paper's, with its page, or said to be ours."""
+    text = paths.PARAMS.read_text()
+    for section in ("network", "augmentation", "train", "evaluate"):
+        block = text.split(f"\n{section}:", 1)[1].split("\n\n", 1)[0]
+        assert "p. " in block or "ours" in block, section

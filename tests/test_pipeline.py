@@ -1,0 +1,159 @@
+"""The real pipeline, end to end: DVC, the runner, Papermill, TensorFlow, on a few drawn faces, in a clone."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from ruamel.yaml import YAML
+
+from fergit import paths
+
+
+class Clone:
+    """A copy of this checkout's files, as Git would commit them, with DVC's commands."""
+
+    def __init__(self, root):
+        self.root = root
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.run(listed, cwd=paths.ROOT, capture_output=True, text=True).stdout.split("\0")[:-1]:
+            source, target = paths.ROOT / name, root / name
+            if source.is_file() and not name.startswith(("results/", "runs/", "dvc.lock", "tests/")):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        for command in (
+            ["init", "-q"],
+            ["add", "."],
+            ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "clone"],
+        ):
+            subprocess.run(["git", *command], cwd=root, check=True)
+
+    def run(self, *command):
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True)
+
+    def set(self, **changes):
+        path = self.root / "params.yaml"
+        yaml = YAML()
+        params = yaml.load(path)
+        for key, value in changes.items():
+            section = params
+            *parents, last = key.split("__")
+            for parent in parents:
+                section = section[parent]
+            section[last] = value
+        with path.open("w") as file:
+            yaml.dump(params, file)
+
+    def sums(self):
+        """sha256 of dvc.lock and of every file under results/."""
+        files = [self.root / "dvc.lock", *sorted((self.root / "results").rglob("*"))]
+        return {
+            str(file.relative_to(self.root)): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in files
+            if file.is_file()
+        }
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    clone = Clone(tmp_path_factory.mktemp("a clone"))
+    clone.set(
+        fetch__draw__images=400,
+        synthetic__split__held_out=0.4,
+        synthetic__overrides__train={"epochs": 1},
+        models=["basic"],
+        evaluate__bootstrap_samples=100,
+    )
+    done = clone.run("dvc", "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    clone.output = done.stdout + done.stderr
+    return clone
+
+
+def test_every_promised_file_is_there(clone):
+    results = clone.root / "results/synthetic"
+    for name in (
+        "01-preprocess.ipynb",
+        "basic/03-evaluate.ipynb",
+        "basic/predictions.csv",
+        "basic/02-train/seed-0/02-train.ipynb",
+        "basic/02-train/seed-0/history.csv",
+        "basic/02-train/seed-0/training.json",
+    ):
+        assert (results / name).is_file(), name
+    for name in ("reconstruction/00-reconstruction.ipynb", "reports/synthetic/04-report.ipynb", "README.md"):
+        assert (clone.root / "results" / name).is_file(), name
+    metrics = json.loads((results / "basic/metrics.json").read_text())
+    for name in ("accuracy", "macro_f1"):
+        assert {"mean", "sd", "per_seed", "ci95"} <= set(metrics[name])
+    assert metrics["n_test"] == 80 and metrics["seeds"] == [0] and metrics["parameters"] == 4_730_423
+
+
+def test_progress_is_on_the_terminal_and_not_in_the_notebook(clone):
+    assert "train synthetic basic seed 0 | epoch 1/1 | loss" in clone.output
+    assert "at most" not in (clone.root / "results/synthetic/basic/02-train/seed-0/02-train.ipynb").read_text()
+
+
+def test_executed_notebooks_say_no_path_and_no_warning(clone):
+    for path in (clone.root / "results").rglob("*.ipynb"):
+        text = path.read_text()
+        assert str(clone.root) not in text and str(Path.home()) + "/" not in text, path
+        for cell in nbformat.reads(text, as_version=4).cells:
+            assert not [o for o in cell.get("outputs", []) if o.get("name") == "stderr"], path
+
+
+def test_again_at_once_nothing_runs(clone):
+    done = clone.run("dvc", "repro")
+    assert "Running stage" not in done.stdout and "up to date" in done.stdout
+
+
+def test_parameters_of_evaluate_do_not_retrain(clone):
+    clone.set(evaluate__calibration_bins=5)
+    done = clone.run("dvc", "repro", "--dry")
+    clone.set(evaluate__calibration_bins=10)
+    assert "evaluate@synthetic-basic" in done.stdout and "Running stage 'train" not in done.stdout
+
+
+def test_a_wrong_parameter_is_one_line_and_changes_nothing(clone):
+    before = clone.sums()
+    clone.set(train__learning_rate=-1)
+    done = clone.run("dvc", "repro")
+    clone.set(train__learning_rate=0.001)
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "error: " in line]
+    assert done.returncode != 0 and clone.sums() == before
+    assert said == ["error: params.yaml: train.learning_rate is -1; allowed: greater than 0"]
+
+
+def test_missing_data_says_what_to_get_and_where_to_put_it(clone):
+    done = clone.run(sys.executable, "src/run.py", "fetch", "ckplus")
+    lines = done.stderr.splitlines()
+    assert done.returncode == 1 and len(lines) == 1
+    assert "kaggle.com" in lines[0] and "data/external" in lines[0]
+
+
+def test_forced_again_every_byte_is_the_same(clone):
+    before = clone.sums()
+    done = clone.run("dvc", "repro", "--force")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert clone.sums() == before
+
+
+def test_notebooks_run_by_hand_with_their_defaults(clone):
+    """As in JupyterLab: no runner, no injected parameters; the report last, in file order."""
+    env = os.environ | {"PYTHONPATH": str(clone.root / "src"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-timeout=300", "-q", "notebooks"],
+        cwd=clone.root,
+        env=env,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout

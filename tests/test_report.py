@@ -1,0 +1,128 @@
+"""Reports and the verdicts on the paper's claims, from made-up results."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fergit import claims, metrics, paths, present, published, report
+from fergit.errors import FergitError
+
+EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200, "calibration_bins": 10}
+
+
+def write_results(dataset, model, seeds=(0,), recalls=None, trained=True):
+    """Results of a network with just these recalls: of each class the first images are right."""
+    table = published.table(dataset, model) or published.TABLE_3
+    recalls = table["recall"] if recalls is None else recalls
+    labels = np.repeat(np.arange(7), table["support"])
+    place = np.concatenate([np.arange(n) for n in table["support"]])
+    right = place < np.round(np.array(recalls) * np.array(table["support"]))[labels]
+    probabilities = np.where(np.eye(7, dtype=bool)[np.where(right, labels, (labels + 1) % 7)], 0.7, 0.05)
+    ids = [f"{dataset}/{i:05d}" for i in range(labels.size)]
+    predictions = metrics.predictions_table(table["classes"], ids, labels, dict.fromkeys(seeds, probabilities))
+    training = {
+        "trained": trained,
+        "parameters": 9_766_391 if model == "residual" else 4_730_423,
+        "epochs_run": 3,
+        "best_epoch": 2,
+        "best_val_accuracy": 0.7,
+        "prior_val_accuracy": 0.3,
+        "train_accuracy_at_best": 0.86,
+        "n_train": 44_370,
+    }
+    for seed in seeds:
+        folder = paths.results(dataset, model, seed)
+        folder.mkdir(parents=True)
+        (folder / "training.json").write_text(json.dumps(training))
+        pd.DataFrame({"epoch": [1, 2, 3], "val_accuracy": [0.3, 0.7, 0.6]}).to_csv(folder / "history.csv", index=False)
+    folder = paths.results(dataset, model)
+    metrics.write_predictions(folder / "predictions.csv", predictions)
+    summary = metrics.summarize(predictions, dict.fromkeys(seeds, training), EVALUATE)
+    (folder / "metrics.json").write_text(json.dumps(summary))
+
+
+def write_report(dataset, models, seeds=(0,), protocol=None):
+    outcomes = report.read_outcomes(dataset, models, seeds)
+    comparison = report.compare(outcomes, EVALUATE)
+    checked = claims.check(dataset, outcomes, comparison, 0.95, protocol)
+    built = report.build(dataset, outcomes, comparison, checked, EVALUATE, protocol)
+    paths.report(dataset).mkdir(parents=True, exist_ok=True)
+    (paths.report(dataset) / "report.json").write_text(json.dumps(built, allow_nan=False))
+    return built, checked.set_index("id")
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    return tmp_path / "results"
+
+
+def test_the_papers_own_recalls_bear_out_its_table_and_not_its_f1():
+    write_results("fergit", "basic")
+    write_results("fergit", "residual")
+    built, checked = write_report("fergit", ["basic", "residual"])
+    verdicts = checked["verdict"]
+    for name in ("residual-accuracy", "basic-accuracy", "residual-gain", "residual-happy", "basic-fear"):
+        assert verdicts[f"fergit-{name}"] == "consistent", name
+    assert verdicts["fergit-residual-parameters"] == "consistent"
+    assert verdicts["fergit-residual-training-accuracy"] == "consistent"
+    assert set(verdicts[checked["metric"] == "minutes"]) == {"not tested here"}
+    assert built["models"]["residual"]["accuracy"]["mean"] == pytest.approx(0.747, abs=1e-3)
+    assert set(checked.index) == {claim.id for claim in published.CLAIMS if claim.dataset == "fergit"}
+
+
+def test_a_worse_network_is_not_consistent():
+    write_results("fergit", "residual", recalls=[0.3] * 7)
+    _, checked = write_report("fergit", ["residual"])
+    row = checked.loc["fergit-residual-accuracy"]
+    assert row["verdict"] == "not consistent" and "lower" in row["note"]
+    assert checked.loc["fergit-basic-accuracy", "verdict"] == "not tested here"
+    assert checked.loc["fergit-residual-gain", "note"] == "needs both networks"
+
+
+def test_a_failed_training_tests_nothing():
+    write_results("ckplus", "residual", trained=False)
+    built, checked = write_report("ckplus", ["residual"], protocol="frames")
+    assert set(checked["verdict"]) == {"not tested here"}
+    assert built["models"]["residual"]["failed_seeds"] == ["0"]
+    assert "failure" in present.failure_warning({0: {"trained": False}}, "residual")
+
+
+def test_another_protocol_is_not_the_papers():
+    write_results("ckplus", "residual")
+    built, checked = write_report("ckplus", ["residual"], protocol="subjects")
+    assert set(checked["verdict"]) == {"not tested here"}
+    assert built["models"]["residual"]["paper_accuracy"] is None
+
+
+def test_a_data_set_that_the_paper_has_not(results):
+    write_results("synthetic", "residual", seeds=(0, 1))
+    paths.results("synthetic", "01-preprocess").mkdir()
+    (results / "synthetic" / "01-preprocess" / "baseline.json").write_text('{"linear_accuracy": 0.5}')
+    built, checked = write_report("synthetic", ["residual"], seeds=(0, 1))
+    assert checked.empty and built["claims"] == [] and built["comparison"] is None
+    assert "50.0 %" in present.baseline_sentence(built)
+    assert "no claim" in present.claims_sentence(checked, "synthetic")
+
+
+def test_exactly_the_seeds_of_params_are_read():
+    write_results("fergit", "residual", seeds=(0, 1))
+    with pytest.raises(FergitError, match=r"seeds \[0, 1\], expected \[0\]; `dvc repro evaluate@fergit-residual`"):
+        report.read_outcomes("fergit", ["residual"], [0])
+    with pytest.raises(FergitError, match=r"basic/metrics.json: no such file; `dvc repro evaluate@fergit-basic`"):
+        report.read_outcomes("fergit", ["basic"], [0])
+
+
+def test_tables_for_readers_are_not_cut():
+    write_results("fergit", "residual")
+    built, checked = write_report("fergit", ["residual"])
+    text = present.markdown(present.claims_table(checked))
+    assert all(claim.sentence in text for claim in published.CLAIMS if claim.dataset == "fergit")
+    assert "nan" not in text and "9,766,391" in text
+    assert "75 %" in present.networks_table(built).to_string()
+    paper = published.TABLE_3
+    per_class = metrics.per_class(report.read_outcomes("fergit", ["residual"], [0])["residual"].predictions)
+    shown = present.per_class_table(metrics.beside_paper(per_class, paper))
+    assert shown["ours", "support"].tolist() == shown["paper", "support"].tolist() == list(paper["support"])

@@ -1,0 +1,80 @@
+import json
+
+import pytest
+from test_report import write_report, write_results
+
+from fergit import paths, summary
+from fergit.errors import FergitError
+
+README = "# A title\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe rest.\n"
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    for dataset in ("synthetic", "fergit", "ckplus"):
+        write_results(dataset, "residual", trained=dataset != "synthetic")
+        write_report(dataset, ["residual"])
+        cells = [{"cell_type": "markdown", "id": "cell-1", "metadata": {}, "source": "# Evaluate a network\nText."}]
+        notebook = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        (paths.results(dataset, "residual") / "03-evaluate.ipynb").write_text(json.dumps(notebook))
+    (tmp_path / "README.md").write_text(README)
+    return tmp_path
+
+
+def write_run(root, dataset, seconds):
+    file = root / "runs" / dataset / "residual" / "seed-0.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"seconds": seconds, "epochs": 100, "device": "A GPU"}))
+
+
+def test_readme_and_index_say_what_the_reports_say(root):
+    summary.update()
+    text = (root / "README.md").read_text()
+    assert text.startswith("# A title\n\n<!-- results:begin -->\n| data set |") and text.endswith("\n\nThe rest.\n")
+    order = [text.index(f"| {title} | residual") for title in ("CK+", "FERGIT", "Synthetic faces")]
+    assert order == sorted(order)
+    assert "| FERGIT | residual | 75 % | 74.6 % (" in text and "training failed" in text and "Run times" not in text
+    index = (root / "results" / "README.md").read_text()
+    assert "[Evaluate a network: residual](fergit/residual/03-evaluate.ipynb)" in index
+    for link in ("fergit/residual/03-evaluate.ipynb", "ckplus/residual/03-evaluate.ipynb"):
+        assert (root / "results" / link).exists() and f"results/{link}" in text
+
+
+def test_updating_twice_changes_nothing(root):
+    write_run(root, "fergit", 3000)
+    summary.update()
+    first = [(root / name).read_bytes() for name in ("README.md", "results/README.md")]
+    summary.update()
+    assert first == [(root / name).read_bytes() for name in ("README.md", "results/README.md")]
+
+
+def test_check_sees_a_result_that_changed(root):
+    assert not summary.check()
+    summary.update()
+    assert summary.check()
+    file = paths.report("fergit") / "report.json"
+    file.write_text(file.read_text().replace('"n_test": 2465', '"n_test": 2464'))
+    assert not summary.check()
+
+
+def test_run_times_stand_where_something_was_trained(root):
+    write_run(root, "fergit", 3000)
+    write_run(root, "synthetic", 60)
+    summary.update()
+    text = (root / "README.md").read_text()
+    assert "| FERGIT | residual | 100 | 50.0 | A GPU | 48 min |" in text
+    assert "| 1.0 | A GPU |" not in text  # everybody runs synthetic: it would change with each of them
+
+
+def test_readme_without_its_markers_is_refused(root):
+    (root / "README.md").write_text("# A title\n")
+    with pytest.raises(FergitError, match="README.md: needs one line <!-- results:begin -->"):
+        summary.update()
+
+
+def test_readme_says_what_the_results_say():
+    """If this fails: `python src/run.py summary`."""
+    assert summary.check()
