@@ -33,7 +33,7 @@ def preprocess(dataset):
 def train(dataset, model, seed):
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
-    shutil.rmtree(paths.WORK / "checkpoints" / f"{dataset}-{model}-{seed}", ignore_errors=True)
+    shutil.rmtree(paths.checkpoints(dataset, model, seed), ignore_errors=True)
 
 
 def evaluate(dataset, model):

@@ -44,7 +44,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def run(faces, params, seed=0):
-    backend.make_repeatable(seed, "cpu")
+    backend.configure(seed, "cpu")
     network = build_network("basic", 4, seed=seed, **params["network"])
     return network, training.train(network, faces, params, "test", seed)
 
@@ -160,7 +160,7 @@ def test_fused_nadam_is_nadam():
 def test_no_gpu_is_said():
     code = """
         from fergit import backend
-        backend.make_repeatable(0, "gpu")
+        backend.configure(0, "gpu")
     """
     child = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],

@@ -33,13 +33,23 @@ with _quiet():
     import keras
 
 
-def make_repeatable(seed, device="auto"):
-    """Choose the device, and make everything that follows a function of its inputs and `seed`; call it first.
+def configure(seed, device="auto", precision="float32", distribution="none"):
+    """Set up Keras and its backend, and make everything that follows a function of its inputs and `seed`; call it first.
+
+    Parameters
+    ----------
+    seed : int
+    device : "auto", "cpu" or "gpu"
+    precision : "float32", "mixed_bfloat16" or "auto"
+        ``mixed_bfloat16`` computes in bfloat16 and keeps the weights in float32; ``auto`` chooses it where the hardware
+        computes in bfloat16.
+    distribution : "none" or "data_parallel"
+        The latter shares each batch among all devices, the weights mirrored.
 
     Raises
     ------
     FergitError
-        `device` is ``gpu`` and there is none.
+        What is asked for is not there.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -62,20 +72,73 @@ def make_repeatable(seed, device="auto"):
         torch.use_deterministic_algorithms(True)
     if device == "gpu" and not gpus:
         raise FergitError("train.device is 'gpu' but no GPU is visible; `make setup GPU=1`, or train.device: auto")
+    if precision == "auto":
+        precision = "mixed_bfloat16" if _has_bfloat16(backend) else "float32"
+    keras.config.set_dtype_policy(precision)
+    if distribution == "data_parallel":
+        _distribute(backend)
     keras.utils.set_random_seed(seed)
+
+
+def _has_bfloat16(backend):
+    """Whether the hardware computes in bfloat16 itself, and not by way of float32."""
+    if backend == "tensorflow" and not on_tensorflow_cpu():
+        import tensorflow as tf
+
+        gpu = tf.config.get_visible_devices("GPU")[0]
+        return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) >= (8, 0)
+    if backend == "jax":
+        import jax
+
+        if jax.devices()[0].platform == "gpu":
+            return float(jax.devices()[0].compute_capability) >= 8
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(re.search(r"\b(avx512_bf16|amx_bf16)\b", _cpuinfo()))
+
+
+def _distribute(backend):
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    else:
+        devices = keras.distribution.list_devices() if backend == "jax" else []
+    if len(devices) < 2:
+        raise FergitError(
+            f"train.distribution is 'data_parallel' but {backend} sees {len(devices)} devices to share a batch; "
+            "allowed here: none"
+        )
+    if backend == "tensorflow":
+        tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy([device.name for device in devices]))
+    else:
+        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
 
 
 def describe_machine():
     """What a training runs on: device, backend, versions, threads; it decides the bytes of its results."""
     backend = keras.backend.backend()
-    machine = {
+    return {
         "backend": f"{backend} {import_module(backend).__version__}",
         "keras": keras.__version__,
         "device": _device_name(backend),
+        "precision": keras.config.dtype_policy().name,
+        "replicas": _replicas(backend),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
-    return machine
+
+
+def _replicas(backend):
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return tf.distribute.get_strategy().num_replicas_in_sync
+    distribution = keras.distribution.distribution()
+    return distribution.device_mesh.devices.size if distribution else 1
 
 
 def _device_name(backend):
@@ -94,14 +157,29 @@ def _device_name(backend):
 
         if torch.cuda.is_available():
             return torch.cuda.get_device_name()
-    cpuinfo = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else []
+    names = re.findall(r"model name\s*: (.*)", _cpuinfo())
     return names[0] if names else platform.processor() or platform.machine()
 
 
+def _cpuinfo():
+    """What Linux says of its processors; empty elsewhere."""
+    file = Path("/proc/cpuinfo")
+    return file.read_text() if file.exists() else ""
+
+
 def on_tensorflow_cpu():
+    """Whether TensorFlow computes, and on the CPU."""
     if keras.backend.backend() != "tensorflow":
         return False
     import tensorflow as tf
 
     return not tf.config.get_visible_devices("GPU")
+
+
+def is_mirrored():
+    """Whether TensorFlow mirrors the weights on several devices, each of which sees a share of the batch."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return tf.distribute.has_strategy()

@@ -20,7 +20,7 @@ from fergit.archives import SUFFIXES, open_archive, pack, suffix
 from fergit.download import download
 from fergit.errors import FergitError
 from fergit.faces import Faces, concatenate, load_processed, make_faces, save_processed
-from fergit.files import write_atomically, write_json
+from fergit.files import sha256, write_atomically, write_json
 from fergit.parallel import ordered_map
 
 __all__ = ["CLASSES", "EXPECTED", "SOURCES", "Faces", "fetch", "load", "load_processed", "preprocess", "save_processed"]
@@ -242,7 +242,7 @@ def _take(source, path, folder):
                     shutil.copyfileobj(original, file, 1 << 20)
     except OSError as error:
         raise FergitError(f"{paths.relative(path)}: cannot be copied to data/raw ({error.strerror or error})") from None
-    return entry | {"file": target.name, "bytes": target.stat().st_size, "sha256": _sha256(target)}
+    return entry | {"file": target.name, "bytes": target.stat().st_size, "sha256": sha256(target)}
 
 
 def _members(source, archive):
@@ -314,7 +314,7 @@ def _draw(draw, folder):
     with write_atomically(target) as file:
         np.savez(file, allow_pickle=False, images=images, labels=labels, group=group)
     entry = {"source": "synthetic", "form": "drawn", "images": len(images), "counts": _read_drawn(target).counts()}
-    return entry | {"differences": [], "file": target.name, "bytes": target.stat().st_size, "sha256": _sha256(target)}
+    return entry | {"differences": [], "file": target.name, "bytes": target.stat().st_size, "sha256": sha256(target)}
 
 
 def _read_drawn(path):
@@ -362,8 +362,3 @@ def _new_folder(target):
             before.rename(target)
         for folder in (partial, before):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Downloads that are whole, checked, and from where they were meant to come."""
 
-import hashlib
 import os
 import re
 import time
@@ -11,6 +10,7 @@ import requests
 import urllib3
 from tqdm import tqdm
 
+from fergit import files
 from fergit.errors import FergitError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -120,7 +120,7 @@ def _attempts(url, part, sha256, max_bytes, timeout, end, attempts, backoff, qui
                     etag = response.headers.get("ETag") or None
                     etag = None if (etag or "").startswith("W/") else etag
                     _receive(response, url, part, max_bytes, end, quiet)
-            found = _sha256(part) if sha256 else None
+            found = files.sha256(part) if sha256 else None
             if found != sha256:
                 part.unlink()
                 failure = f"its sha256 is {found}, expected {sha256}"
@@ -208,11 +208,6 @@ def _receive(response, url, part, max_bytes, end, quiet):
             bar.update(len(block))
     if total is not None and have != total:
         raise _Retry(f"cut off after {have:,} of {total:,} bytes")
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _short(error):

@@ -1,6 +1,7 @@
 """Files that are whole or not there."""
 
 import contextlib
+import hashlib
 import json
 import os
 
@@ -23,7 +24,18 @@ def write_atomically(path):
         partial.unlink(missing_ok=True)
 
 
+def write_text(path, text):
+    """Write text as UTF-8, atomically, its line ends as they are."""
+    with write_atomically(path) as file:
+        file.write(text.encode())
+
+
 def write_json(path, values):
     """Write values as indented JSON, atomically; the same values give the same bytes."""
-    with write_atomically(path) as file:
-        file.write((json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode())
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def sha256(path):
+    """The sha256 of a file, 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

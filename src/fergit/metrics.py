@@ -21,7 +21,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from fergit import paths
 from fergit.errors import FergitError
-from fergit.files import write_atomically
+from fergit.files import write_text
 
 PREFIX = "p_"
 BOOTSTRAP_SEED = 0  # the intervals are the same numbers on every run
@@ -68,8 +68,7 @@ def write_predictions(path, predictions):
 
 def write_table(path, table):
     """Write a DataFrame as CSV, without its index; six digits are more than any number here deserves."""
-    with write_atomically(path) as file:
-        file.write(table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode())
+    write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def read_predictions(path):

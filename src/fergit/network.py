@@ -7,7 +7,7 @@ layers. The defaults below are the one regular layout that fits both; ``notebook
 
 import itertools
 
-from fergit.backend import keras
+from fergit.backend import is_mirrored, keras
 from fergit.errors import FergitError
 
 layers = keras.layers
@@ -123,7 +123,8 @@ def build_network(
         )(x)
 
     def normalize(x, name):
-        return layers.BatchNormalization(momentum=batch_norm_momentum, name=name)(x)
+        # Shared among devices, a batch is still normalized as one.
+        return layers.BatchNormalization(momentum=batch_norm_momentum, synchronized=is_mirrored(), name=name)(x)
 
     inputs = x = keras.Input(INPUT_SHAPE, name="image")
     for block, filters in enumerate(FILTERS, start=1):

@@ -10,7 +10,7 @@ import re
 import nbformat
 
 from fergit import paths
-from fergit.files import write_atomically
+from fergit.files import write_text
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -54,8 +54,7 @@ def _steady_outputs(outputs):
 
 def write(notebook, path):
     """Write a notebook as UTF-8 JSON, atomically."""
-    with write_atomically(path) as file:
-        file.write((nbformat.writes(notebook).rstrip("\n") + "\n").encode())
+    write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
 
 
 def main():

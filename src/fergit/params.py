@@ -77,6 +77,8 @@ class TrainParams(Section):
     early_stopping_patience: Count
     copies_per_epoch: Annotated[int, Field(ge=1, le=1000)]
     device: Literal["auto", "cpu", "gpu"]
+    precision: Literal["float32", "mixed_bfloat16", "auto"]
+    distribution: Literal["none", "data_parallel"]
 
 
 class EvaluateParams(Section):

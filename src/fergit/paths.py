@@ -50,6 +50,11 @@ def run(dataset, model, seed):
     return RUNS / dataset / model / f"seed-{seed}.json"
 
 
+def checkpoints(dataset, model, seed):
+    """The folder of one training's checkpoints, stale ones too; the runner empties it when the training is saved."""
+    return WORK / "checkpoints" / f"{dataset}-{model}-{seed}"
+
+
 def relative(path):
     """A path as the user types it: relative to the root, where it lies inside."""
     path = Path(path)

@@ -8,7 +8,7 @@ import seaborn as sns
 from fergit import paths, plots, published
 from fergit.errors import FergitError
 from fergit.faces import PARTS
-from fergit.files import write_atomically
+from fergit.files import write_text
 
 PART_COLOURS = {"train": plots.OURS, "validation": "#E0A030", "test": "#B5483A"}
 FEWEST = 10  # persons, or images where persons are unknown: the mean of fewer might show a face that someone knows
@@ -43,8 +43,7 @@ def supports(faces, dataset):
 
 def save_table(table, path):
     """Write a table as CSV: the same table gives the same bytes."""
-    with write_atomically(paths.ROOT / path) as file:
-        file.write(table.to_csv(index=table.index.name is not None, lineterminator="\n").encode())
+    write_text(paths.ROOT / path, table.to_csv(index=table.index.name is not None, lineterminator="\n"))
 
 
 def plot_class_sizes(faces):

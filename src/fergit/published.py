@@ -45,21 +45,13 @@ TABLE_4 = {
     "minutes": 29,
 }
 
-# Table 5, p. 85: accuracy on CK+, in percent, beside two others.
-TABLE_5 = {"Diff ResNet": 95.74, "improved VGG-19": 96.0, "ours": 97.0}
-
 TABLES = {("fergit", "basic"): TABLE_2, ("fergit", "residual"): TABLE_3, ("ckplus", "residual"): TABLE_4}
 
 RESIDUAL_PARAMETERS = 9_766_391  # p. 84
 RESIDUAL_TRAIN_ACCURACY = 0.86  # p. 82, on FERGIT's training part
-TRAINING_MINUTES = 119  # p. 81, "total"; the three run times of Tables 2-4 add up to 121
 
 FERGIT_IMAGES = 49_300  # p. 79
 FERGIT_SPLIT = {"train": 44_370, "validation": 2_465, "test": 2_465}  # p. 79: 90, 5 and 5 %
-FERGIT_TRAIN_SIZES = {
-    "happy": "more than 13 thousand",
-    "disgust": "about six hundred",
-}  # p. 79, the only sizes in the text
 CKPLUS_TEST = 99  # p. 85
 
 

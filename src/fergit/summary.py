@@ -12,7 +12,7 @@ import pandas as pd
 
 from fergit import claims, paths, present
 from fergit.errors import FergitError
-from fergit.files import write_atomically
+from fergit.files import write_text
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 TIMES = ("data set", "network", "epochs", "minutes a training", "on", "paper")
@@ -27,9 +27,9 @@ def update():
         README.md has not both markers, or a report is damaged.
     """
     reports = _reports()
-    _write(_index_file(), _index(reports))
+    write_text(_index_file(), _index(reports))
     if _readme_file().exists():
-        _write(_readme_file(), _readme(reports))
+        write_text(_readme_file(), _readme(reports))
 
 
 def check():
@@ -173,8 +173,3 @@ def _notebook_link(path):
 
 def _link(path, text):
     return f"[{text}]({path})"
-
-
-def _write(path, text):
-    with write_atomically(path) as file:
-        file.write(text.encode())

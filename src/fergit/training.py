@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from fergit import augmentation, paths, progress
-from fergit.backend import describe_machine, keras, make_repeatable, on_tensorflow_cpu
+from fergit.backend import configure, describe_machine, is_mirrored, keras, on_tensorflow_cpu
 from fergit.errors import FergitError
-from fergit.files import write_atomically, write_json
+from fergit.files import write_atomically, write_json, write_text
 from fergit.network import build_network
 
 HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
@@ -49,7 +49,7 @@ class FusedNadam(keras.optimizers.Nadam):
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         update = super()._backend_update_step
-        if keras.backend.backend() != "tensorflow":
+        if keras.backend.backend() != "tensorflow" or is_mirrored():
             return update(grads, trainable_variables, learning_rate)
         import tensorflow as tf
 
@@ -139,8 +139,7 @@ class Resumable(keras.callbacks.Callback):
 
     def _variables(self):
         """All state of the network and its optimizer, dropout's included, in a fixed order."""
-        optimizer = self.model.optimizer
-        return [*self.model.variables, *optimizer.variables, optimizer._u_product]  # Nadam does not list the last
+        return [*self.model.variables, *self.model.optimizer.variables]
 
     def _save(self):
         arrays = {f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(self._variables())}
@@ -206,7 +205,8 @@ def train(network, faces, params, dataset, seed):
     network.compile(
         optimizer=FusedNadam(settings["learning_rate"], beta_1=settings["beta_1"], beta_2=settings["beta_2"]),
         loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        # Not by its name: Keras would make it while it traces the first step, and then has to trace it again.
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
         jit_compile=False if on_tensorflow_cpu() else "auto",
     )
     network.optimizer.build(network.trainable_variables)
@@ -292,12 +292,11 @@ def save_training(training, network, faces, params, dataset, seed):
         **params,
     }
     folder = paths.results(dataset, network.name, seed)
-    with write_atomically(folder / "history.csv") as file:
-        file.write(training.table().to_csv(index=False, lineterminator="\n").encode())
+    write_text(folder / "history.csv", training.table().to_csv(index=False, lineterminator="\n"))
     write_json(folder / "training.json", summary)
     weights = paths.weights(dataset, network.name, seed)
     weights.parent.mkdir(parents=True, exist_ok=True)
-    partial = checkpoint_folder(dataset, network.name, seed) / weights.name
+    partial = paths.checkpoints(dataset, network.name, seed) / weights.name
     network.save_weights(partial)
     os.replace(partial, weights)
     unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
@@ -338,7 +337,7 @@ def predict(dataset, model, seed, images):
         if not needed.exists():
             raise FergitError(f"{paths.relative(needed)} is missing; `dvc repro` trains it")
     summary = json.loads(file.read_text(encoding="utf-8"))
-    make_repeatable(seed, summary["train"]["device"])
+    configure(seed, summary["train"]["device"])
     network = build_network(model, len(summary["classes"]), **summary["network"])
     try:
         network.load_weights(weights)
@@ -356,12 +355,7 @@ def checkpoint_file(dataset, network, faces, params, seed):
     for array in (faces.images, faces.labels, faces.split):
         key.update(np.ascontiguousarray(array))
     key.update(json.dumps([dataset, network.name, seed, params, describe_machine()], sort_keys=True).encode())
-    return checkpoint_folder(dataset, network.name, seed) / f"{key.hexdigest()[:32]}.npz"
-
-
-def checkpoint_folder(dataset, model, seed):
-    """Where all checkpoints of one training lie, stale ones too; the runner empties it when the training is saved."""
-    return paths.WORK / "checkpoints" / f"{dataset}-{model}-{seed}"
+    return paths.checkpoints(dataset, network.name, seed) / f"{key.hexdigest()[:32]}.npz"
 
 
 def _duration(seconds):
