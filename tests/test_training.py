@@ -54,6 +54,9 @@ def same(one, other):
 
 
 def test_interrupted_training_ends_with_the_same_bytes(faces, params, elsewhere, monkeypatch, capsys):
+    """The rate falls while it runs: what the callbacks have counted must survive too."""
+    reduce_at_once = {"patience": 1, "factor": 0.5, "min_lr": 1e-7}
+    params = params | {"train": params["train"] | {"epochs": 4, "reduce_lr": reduce_at_once}}
     whole, history = run(faces, params)
     for file in (elsewhere / "work").rglob("*.npz"):
         file.unlink()
@@ -62,7 +65,7 @@ def test_interrupted_training_ends_with_the_same_bytes(faces, params, elsewhere,
 
     def save_and_stop(self):
         save(self)
-        if len(self.training.history) == 1:
+        if len(self.training.history) == 2:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(training.Resumable, "_save", save_and_stop)
@@ -71,8 +74,33 @@ def test_interrupted_training_ends_with_the_same_bytes(faces, params, elsewhere,
     monkeypatch.setattr(training.Resumable, "_save", save)
     resumed, again = run(faces, params)
 
-    assert "resumed after epoch 1" in capsys.readouterr().out
+    assert "resumed after epoch 2" in capsys.readouterr().out
     assert same(whole, resumed) and history.table().equals(again.table())
+    assert history.table()["learning_rate"].nunique() > 1
+
+
+def test_bfloat16_computes_so_and_keeps_float32_weights(faces, params, elsewhere):
+    short = params | {"train": params["train"] | {"epochs": 1}}
+    exact, _ = run(faces, short)
+    backend.configure(0, "cpu", "mixed_bfloat16")
+    try:
+        assert backend.describe_machine()["precision"] == "mixed_bfloat16"
+        network = build_network("basic", 4, seed=0, **short["network"])
+        result = training.train(network, faces, short, "test", 0)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert network.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert {str(weight.dtype) for weight in network.trainable_weights} == {"float32"}
+    assert not same(exact, network) and 0 < result.history[0]["loss"] < 10
+
+
+def test_precision_auto_follows_the_hardware(monkeypatch):
+    for flags, precision in (("avx2 avx512_bf16", "mixed_bfloat16"), ("avx2 avx512f", "float32")):
+        monkeypatch.setattr(backend, "_cpuinfo", lambda flags=flags: f"model name : x\nflags : {flags}\n")
+        backend.configure(0, "cpu", "auto")
+        found = backend.describe_machine()["precision"]
+        keras.config.set_dtype_policy("float32")
+        assert found == precision
 
 
 def test_a_changed_parameter_starts_afresh(faces, params, elsewhere):

@@ -34,7 +34,7 @@ with _quiet():
 
 
 def configure(seed, device="auto", precision="float32", distribution="none"):
-    """Set up Keras and its backend, and make everything that follows a function of its inputs and `seed`; call it first.
+    """Set up Keras, and make everything that follows a function of its inputs and `seed`; call it first.
 
     Parameters
     ----------
@@ -69,6 +69,7 @@ def configure(seed, device="auto", precision="float32", distribution="none"):
         import torch
 
         gpus = ["cuda"] if torch.cuda.is_available() else []
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or CUDA refuses to be deterministic
         torch.use_deterministic_algorithms(True)
     if device == "gpu" and not gpus:
         raise FergitError("train.device is 'gpu' but no GPU is visible; `make setup GPU=1`, or train.device: auto")

@@ -1,0 +1,103 @@
+"""The same code on JAX, on PyTorch and on several devices; each in a process of its own, as Keras needs it."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from fergit import paths
+
+PREPARE = """
+    import json, sys
+    import numpy as np
+    from fergit import augmentation, backend, paths, training
+    from fergit.backend import keras
+    from fergit.faces import Faces
+    from fergit.network import build_network
+    from fergit.params import stage_params
+
+    paths.WORK = paths.ROOT / sys.argv[1]
+    rng = np.random.default_rng(0)
+    labels = (np.arange(80) % 4).astype(np.uint8)
+    images = rng.integers(100, 256, (80, 48, 48), dtype=np.uint8)
+    for image, label in zip(images, labels):
+        image[8 + 10 * label : 14 + 10 * label] //= 4
+    split = np.where(np.arange(80) < 64, "train", "validation")
+    faces = Faces(images, labels, tuple("abcd"), np.full(80, "t"), np.full(80, ""), np.arange(80).astype(str), split)
+    params = stage_params("train", dataset="fergit", model="basic", seed=0)
+    params["train"] |= {"epochs": 1, "batch_size": 64}
+    params["network"] |= {"dropout": 0.0, "dropout_last": 0.0}
+"""
+
+
+def run(code, folder, backend="tensorflow"):
+    """Run code in a fresh process; returns what it printed last, as JSON."""
+    code = textwrap.dedent(PREPARE) + textwrap.dedent(code)
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        env=os.environ
+        | {"KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join([str(paths.ROOT / "src"), *sys.path])},
+        capture_output=True,
+        text=True,
+    )
+    assert child.returncode == 0, child.stderr[-3000:]
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+TRAIN = """
+    backend.configure(0, "cpu")
+    network = build_network("basic", 4, **params["network"])
+    weights = paths.WORK / "start.weights.h5"
+    network.load_weights(weights) if weights.exists() else network.save_weights(weights)
+    before = network.predict(augmentation.to_input(images), verbose=0)
+    result = training.train(network, faces, params, "test", 0)
+    print(json.dumps([keras.backend.backend(), before.tolist(), result.history[0]["loss"]]))
+"""
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_other_backends_compute_the_same(backend, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed; `.venv/bin/pip install {backend}` and this test runs")
+    _, expected, loss = run(TRAIN, tmp_path)
+    name, found, other = run(TRAIN, tmp_path, backend)
+    assert name == backend
+    assert np.allclose(found, expected, rtol=0, atol=1e-5)
+    assert other == pytest.approx(loss, rel=1e-4)  # of the first step: same weights, same images
+
+
+DISTRIBUTED = """
+    import tensorflow as tf
+
+    [cpu] = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    losses, replicas = [], []
+    for distribution in ("none", "data_parallel"):
+        backend.configure(0, "cpu", distribution=distribution)
+        network = build_network("basic", 4, seed=0, **params["network"])
+        result = training.train(network, faces, params, "test", 0)
+        losses.append(result.history[0]["loss"])
+        replicas.append(backend.describe_machine()["replicas"])
+    print(json.dumps([losses, replicas, training.checkpoint_file("test", network, faces, params, 0).exists()]))
+"""
+
+
+def test_two_devices_share_a_batch(tmp_path):
+    (alone, shared), replicas, saved = run(DISTRIBUTED, tmp_path)
+    assert replicas == [1, 2] and saved
+    assert shared == pytest.approx(alone, rel=1e-4)  # of the first step
+
+
+def test_one_device_cannot_share(tmp_path):
+    code = """
+        try:
+            backend.configure(0, "cpu", distribution="data_parallel")
+        except Exception as error:
+            print(json.dumps(str(error)))
+    """
+    assert "tensorflow sees 1 devices to share a batch; allowed here: none" in run(code, tmp_path)
