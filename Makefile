@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro lab test format lock
+.PHONY: help setup repro lab test bench torture format lock
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,11 +30,17 @@ lab: setup  ## open JupyterLab on the notebooks
 test: setup  ## run all tests
 	$(BIN)/pytest
 
+bench: setup  ## measure our speed against plain Keras and plain PyTorch
+	$(BIN)/python benchmarks/bench.py
+
+torture: setup  ## kill a training twenty times and compare its bytes with one left alone
+	$(BIN)/python tests/torture.py
+
 format: setup  ## bring code and source notebooks into their one form
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 	$(BIN)/python -m fergit.notebooks
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
-	uv pip compile --universal --generate-hashes --no-emit-index-url --upgrade --extra test pyproject.toml -o requirements.txt
-	uv pip compile --universal --generate-hashes --no-emit-index-url --upgrade --extra test --extra gpu -c requirements.txt pyproject.toml -o requirements-gpu.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra test pyproject.toml -o requirements.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra test --extra gpu -c requirements.txt pyproject.toml -o requirements-gpu.txt

@@ -4,6 +4,7 @@ A stage gets just the sections of params.yaml that dvc.yaml lists for it.
 """
 
 import argparse
+import inspect
 import shutil
 import sys
 
@@ -34,6 +35,7 @@ def train(dataset, model, seed):
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
     shutil.rmtree(paths.checkpoints(dataset, model, seed), ignore_errors=True)
+    summary()  # README names the run time, which is new even where the report will not be
 
 
 def evaluate(dataset, model):
@@ -75,8 +77,7 @@ def main():
     for stage, description in STAGES.items():
         arguments = stages.add_parser(stage.__name__, help=description, description=description)
         arguments.set_defaults(stage=stage)
-        code = stage.__code__
-        for name in code.co_varnames[: code.co_argcount]:
+        for name in inspect.signature(stage).parameters:
             arguments.add_argument(name, type=int if name == "seed" else str)
     items = vars(parser.parse_args())
     try:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fergit import anomalies, fer2013, paths
+from fergit import anomalies, fer2013
 from fergit.faces import make_faces
 
 
@@ -59,10 +59,8 @@ def test_nothing_is_wrong_with_different_images(faces):
     assert anomalies.across_parts(good).to_numpy().sum() == 0
 
 
-def test_the_real_file():
-    path = paths.EXTERNAL / "fer2013.csv.xz"
-    if not path.exists():
-        pytest.skip("data/external/fer2013.csv.xz is not there")
+def test_the_real_file(real_file):
+    path = real_file("fer2013")
     faces = fer2013.read(path)
     table = anomalies.copies(faces)
     assert anomalies.summary(faces, table).tolist() == [35_887, 34_034, 1_516, 3_369, 57, 557]

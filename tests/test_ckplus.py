@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import ckplus, paths
+from fergit import ckplus
 from fergit.errors import FergitError
 
 NAMES = ("anger/S010_004_00000017.png", "anger/S010_004_00000018.png", "happy/S011_006_00000012.png")
@@ -46,10 +46,8 @@ def test_bad_names(tmp_path, names, message):
         ckplus.read(write(tmp_path / "ckplus48.zip", names))
 
 
-def test_the_real_files():
-    path = paths.EXTERNAL / "ckplus48.zip"
-    if not path.exists():
-        pytest.skip("data/external/ckplus48.zip is not there")
+def test_the_real_files(real_file):
+    path = real_file("ckplus")
     faces = ckplus.read(path)
     assert tuple(faces.counts().values()) == ckplus.COUNTS
     assert len(np.unique(faces.group)) == ckplus.SUBJECTS

@@ -46,7 +46,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.requests, server.behave = [], lambda handler, count: handler.send_range()
@@ -169,9 +170,9 @@ def test_silent_and_dripping_servers(server, tmp_path):
 
     server.behave = drip
     start = time.monotonic()
-    with pytest.raises(FergitError):
+    with pytest.raises(FergitError, match="too slow|in the time that is allowed"):
         download(server.url, tmp_path / "file", deadline=0.5, **QUICK)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 60  # all of it would take some 14 hours
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])

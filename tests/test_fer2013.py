@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import fer2013, paths
+from fergit import fer2013
 from fergit.errors import FergitError
 
 RNG = np.random.default_rng(0)
@@ -171,10 +171,8 @@ def test_a_folder_of_something_else(tmp_path):
         fer2013.read(write_folders(tmp_path, ["holiday/a.png"]))
 
 
-def test_the_real_file():
-    path = paths.EXTERNAL / "fer2013.csv.xz"
-    if not path.exists():
-        pytest.skip("data/external/fer2013.csv.xz is not there")
+def test_the_real_file(real_file):
+    path = real_file("fer2013")
     import hashlib
 
     faces = fer2013.read(path, digest := hashlib.sha256())

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import muxspace, paths
+from fergit import muxspace
 from fergit.errors import FergitError
 
 LEGEND = """user.id,image,emotion
@@ -110,10 +110,8 @@ def test_something_else(tmp_path):
         muxspace.read(write_zip(tmp_path / "b.zip", {"data/legend.csv": b""}))
 
 
-def test_the_real_files():
-    path = paths.EXTERNAL / "muxspace_gray112_jpg.zip"
-    if not path.exists():
-        pytest.skip("data/external/muxspace_gray112_jpg.zip is not there")
+def test_the_real_files(real_file):
+    path = real_file("muxspace")
     faces = muxspace.read(path)
     assert faces.counts() == {
         name: muxspace.COUNTS.get(old, 0)

@@ -1,6 +1,8 @@
+import hashlib
 import json
 
 import pytest
+from ruamel.yaml import YAML
 from test_report import write_report, write_results
 
 from fergit import paths, summary
@@ -78,3 +80,16 @@ def test_readme_without_its_markers_is_refused(root):
 def test_readme_says_what_the_results_say():
     """If this fails: `python src/run.py summary`."""
     assert summary.check()
+
+
+def test_results_were_made_by_the_code_beside_them():
+    """If this fails: `dvc repro`, with the data sets whose results are committed in params.yaml."""
+    lock = YAML(typ="safe").load(paths.ROOT / "dvc.lock")
+    stale = {
+        (stage, dep["path"])
+        for stage, entry in lock["stages"].items()
+        for dep in entry.get("deps", [])
+        if dep["path"].startswith(("src/", "notebooks/"))
+        and hashlib.md5((paths.ROOT / dep["path"]).read_bytes()).hexdigest() != dep["md5"]
+    }
+    assert not stale

@@ -1,7 +1,9 @@
 """Run a notebook through Papermill, so that the executed one is the same bytes each time."""
 
+import errno
 import logging
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from papermill.exceptions import PapermillExecutionError
 
 from fergit import notebooks, paths, progress
 from fergit.errors import FergitError
+
+ERROR_TAG = "papermill-error-cell-tag"
 
 # What the kernel must find, wherever it is started from.
 ENVIRONMENT = {
@@ -60,11 +64,10 @@ def execute_notebook(name, target, parameters):
                     extra_arguments=["--log-level=40"],  # it warns of talking over loopback: that is how Jupyter works
                 )
         except PapermillExecutionError as error:
-            kept = _keep(executed, target)
-            reason = error.evalue if error.ename == "FergitError" else f"{error.ename}: {error.evalue}"
-            raise FergitError(f"{reason} [{name}, cell {error.cell_index + 1}; see {kept}]") from None
+            failed, kept = _keep(executed, target)
+            raise FergitError(f"{_reason(error)} [{name}, {failed}; see {kept}]") from None
         except DeadKernelError:
-            kept = _keep(executed, target)
+            _, kept = _keep(executed, target)
             raise FergitError(
                 f"{name}: its Python process was killed, most likely for lack of memory: close other programs or lower "
                 f"train.batch_size [see {kept}]"
@@ -81,8 +84,28 @@ def _make_font_cache():
         import matplotlib.font_manager  # noqa: F401
 
 
+def _reason(error):
+    """What went wrong in a cell, in one line, and what to do where that is known."""
+    said = f"{error.ename}: {error.evalue}"
+    if error.ename == "FergitError":
+        return error.evalue
+    if error.ename in ("MemoryError", "OutOfMemoryError") or re.search("RESOURCE_?EXHAUSTED|OOM when", said, re.I):
+        return "out of memory: close other programs or lower train.batch_size"
+    if f"[Errno {errno.ENOSPC}]" in said or f"[Errno {errno.EDQUOT}]" in said:
+        return "the disk is full: make room, and `dvc repro` goes on where it was"
+    return said.splitlines()[0]
+
+
 def _keep(executed, target):
+    """Keep what ran of a failed notebook: the id of the cell that failed, and where the notebook is."""
     kept = paths.WORK / "failed" / target.relative_to(paths.RESULTS)
+    failed = "before its first cell"
     if executed.exists():
-        notebooks.write(nbformat.read(executed, as_version=4), kept)
-    return paths.relative(kept)
+        notebook = nbformat.read(executed, as_version=4)
+        # Papermill adds cells of its own, which would shift the count.
+        notebook.cells = [cell for cell in notebook.cells if ERROR_TAG not in cell.metadata.get("tags", [])]
+        notebooks.write(notebook, kept)
+        for cell in notebook.cells:
+            if any(output.output_type == "error" for output in cell.get("outputs", [])):
+                failed = cell.id
+    return failed, paths.relative(kept)

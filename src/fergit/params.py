@@ -46,7 +46,7 @@ class FetchParams(Section):
 
 class NetworkParams(Section):
     batch_normalization: Literal["reconstructed", "per_conv", "literal"]
-    first_kernels: Annotated[list[Literal[3, 5]], Field(min_length=2, max_length=2)]
+    first_kernels: Annotated[list[Literal[3, 5, 7]], Field(min_length=2, max_length=2)]
     poolings: Annotated[int, Field(ge=0, le=5)]
     dropout: Rate
     dropout_last: Rate

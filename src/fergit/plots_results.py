@@ -165,7 +165,15 @@ def learning(histories):
     """
     figure, ax = plt.subplots(figsize=(8, 4))
     sns.lineplot(
-        histories, x="epoch", y="val_accuracy", hue="network", style="network", units="seed", estimator=None, ax=ax
+        histories,
+        x="epoch",
+        y="val_accuracy",
+        hue="network",
+        style="network",
+        units="seed",
+        estimator=None,
+        markers=bool(histories["epoch"].max() < 30),  # a line of one epoch would not be seen
+        ax=ax,
     )
     ax.set(ylabel="validation accuracy", ylim=(0, 1), xlim=(0, histories["epoch"].max() + 1))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

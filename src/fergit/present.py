@@ -48,9 +48,9 @@ def failure_warning(trainings, model):
     seeds = f"seed{'' if len(failed) == 1 else 's'} {listed(str(seed) for seed in failed)}"
     return (
         "> ## ⚠️ A failure, not a result\n>\n"
-        f"> **The training of the {model} network with {seeds} never became better than naming the largest class. "
-        "The numbers below say nothing about the network: train longer, lower the dropout or change the learning rate "
-        "in `params.yaml`, and run again.**"
+        f"> **The training of the {model} network with {seeds} never became clearly better than naming the largest "
+        "class. The numbers below say nothing about the network: train longer, lower the dropout or change the "
+        "learning rate in `params.yaml`, and run again.**"
     )
 
 
@@ -64,7 +64,9 @@ def training_sentence(training):
     ]
     if not training["trained"]:
         prior = percent(training["prior_val_accuracy"])
-        said.insert(0, f"**This training failed**: it is not better than naming the largest class each time ({prior}).")
+        said.insert(
+            0, f"**This training failed**: it is not clearly better than naming the largest class each time ({prior})."
+        )
     if (training["dataset"], training["model"]) == ("fergit", "residual"):
         paper = percent(published.RESIDUAL_TRAIN_ACCURACY, 0)
         said.append(f"The paper's residual network reaches {paper} on FERGIT's training part (p. 82).")

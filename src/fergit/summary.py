@@ -66,7 +66,8 @@ def _readme(reports):
         raise FergitError(f"README.md: needs one line {BEGIN} and, below it, one line {END}")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     rows = _times(reports)
-    parts = [_results_table(reports), *filter(None, map(present.baseline_sentence, reports.values()))]
+    parts = [_results_table(reports), *filter(None, map(_people_sentence, reports))]
+    parts += filter(None, map(present.baseline_sentence, reports.values()))
     if rows:
         parts.append("Run times (of one training; the paper's on a K80):")
         parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
@@ -92,6 +93,15 @@ def _results_table(reports):
         return "Nothing was run yet: `make repro`."
     level = present.percent(next(iter(reports.values()))["confidence_level"], 0)
     return present.markdown(pd.DataFrame(rows)) + f"\n\nTest accuracy; in parentheses the {level} interval over images."
+
+
+def _people_sentence(dataset):
+    """How many test images show a person whom the network knows from training; empty where persons are unknown."""
+    path = paths.results(dataset) / "01-preprocess" / "people-across-parts.csv"
+    if not path.exists():
+        return ""
+    known, images = pd.read_csv(path, index_col="part").loc["test", ["images of these", "images"]]
+    return f"{present.TITLES[dataset]}: {known:,} of the {images:,} test images show a person who is in training too."
 
 
 def _ours(entry):

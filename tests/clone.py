@@ -1,0 +1,81 @@
+"""A copy of this checkout to run the real pipeline in; for the tests of pipeline and torture."""
+
+import copy
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from fergit import paths
+
+
+class Clone:
+    """A copy of this checkout's files, as Git would commit them, with DVC's commands."""
+
+    def __init__(self, root):
+        self.root = root
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        for name in subprocess.run(listed, cwd=paths.ROOT, capture_output=True, text=True).stdout.split("\0")[:-1]:
+            source, target = paths.ROOT / name, root / name
+            if source.is_file() and not name.startswith(("results/", "runs/", "dvc.lock", "tests/")):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        for command in (
+            ["init", "-q"],
+            ["add", "."],
+            ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "clone"],
+        ):
+            subprocess.run(["git", *command], cwd=root, check=True)
+
+    def copy(self, root):
+        """Another clone, with whatever this one has come to."""
+        shutil.copytree(self.root, root, symlinks=True)
+        twin = copy.copy(self)
+        twin.root = root
+        return twin
+
+    def run(self, *command):
+        """Run a command to its end; what it said is in its ``stdout`` and ``stderr``."""
+        return subprocess.run(command, cwd=self.root, env=self._environment(), capture_output=True, text=True)
+
+    def start(self, *command):
+        """Start a command in a process group of its own, as a terminal does; it says everything on ``stdout``."""
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
+        )
+
+    def _environment(self):
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
+
+    def set(self, **changes):
+        path = self.root / "params.yaml"
+        yaml = YAML()
+        params = yaml.load(path)
+        for key, value in changes.items():
+            section = params
+            *parents, last = key.split("__")
+            for parent in parents:
+                section = section[parent]
+            section[last] = value
+        with path.open("w") as file:
+            yaml.dump(params, file)
+
+    def sums(self):
+        """sha256 of dvc.lock and of every file under results/."""
+        files = [self.root / "dvc.lock", *sorted((self.root / "results").rglob("*"))]
+        return {
+            str(file.relative_to(self.root)): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in files
+            if file.is_file()
+        }

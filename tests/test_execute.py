@@ -1,0 +1,36 @@
+"""What a failed notebook says: one line, with the cell and what to do."""
+
+import nbformat
+import pytest
+
+from fergit import notebooks, paths
+from fergit.errors import FergitError
+from fergit.execute import execute_notebook
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("from fergit.errors import FergitError; raise FergitError('images are missing')", "images are missing"),
+        ("raise ValueError('first line\\nsecond line')", "ValueError: first line"),
+        ("raise MemoryError", "out of memory: close other programs or lower train.batch_size"),
+        ("raise OSError(28, 'No space left on device', 'a')", "the disk is full: make room, and `dvc repro` goes on"),
+        ("import os; os.kill(os.getpid(), 9)", "its Python process was killed, most likely for lack of memory"),
+    ],
+)
+def test_a_failed_cell_is_one_line(tmp_path, monkeypatch, code, said):
+    for name in ("NOTEBOOKS", "RESULTS", "WORK"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    parameters = nbformat.v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]})
+    cells = [parameters, nbformat.v4.new_code_cell("print(seed)"), nbformat.v4.new_code_cell(code)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebooks.write(notebooks.canonical(notebook), paths.NOTEBOOKS / "n.ipynb")
+    target = paths.RESULTS / "d" / "n.ipynb"
+    with pytest.raises(FergitError) as error:
+        execute_notebook("n", target, {"seed": 7})
+    [line] = str(error.value).splitlines()
+    assert said in line and not target.exists()
+    kept = nbformat.read(paths.WORK / "failed" / "d" / "n.ipynb", as_version=4)
+    assert kept.cells[2].outputs[0].text == "7\n"
+    if "killed" not in said:
+        assert f"[n, {kept.cells[3].id}; see " in line and kept.cells[3].source == code
