@@ -176,7 +176,7 @@ def torture(folder, attacks, epochs, seed=0):
     assert attacked.sums() == alone.sums()
     weights = "models/synthetic/basic/seed-0.weights.h5"
     assert (attacked.root / weights).read_bytes() == (alone.root / weights).read_bytes()
-    print(f"{said.splitlines()[-2]}\nsame bytes as undisturbed: weights, dvc.lock and {len(alone.sums()) - 1} results")
+    print(f"same bytes as undisturbed: weights, dvc.lock and {len(alone.sums()) - 1} results", flush=True)
 
 
 def epochs_saved(clone):
