@@ -133,7 +133,10 @@ def confusion_sentence(confusion, classes, most=3):
 def classes_sentence(table, paper=None):
     """The easiest and the hardest class by F1, and where ours and the paper's lie furthest apart."""
     f1 = table["f1"]
-    text = f"By F1 the easiest class is {f1.idxmax()} ({f1.max():.2f}), the hardest {f1.idxmin()} ({f1.min():.2f})."
+    if f1.min() == f1.max():
+        text = f"All classes have the same F1 ({f1.max():.2f})."
+    else:
+        text = f"By F1 the easiest class is {f1.idxmax()} ({f1.max():.2f}), the hardest {f1.idxmin()} ({f1.min():.2f})."
     if paper is None:
         return text
     gap = f1 - pd.Series(paper["f1"], index=paper["classes"])
@@ -163,6 +166,8 @@ def per_class_table(table):
 def roc_sentence(areas):
     """The best and the worst class by area under the curve."""
     areas = areas.dropna()
+    if areas.min() == areas.max():
+        return f"The area under the curve is {areas.mean():.3f} for every class. Guessing gives 0.5."
     return (
         f"The area under the curve is largest for {areas.idxmax()} ({areas.max():.3f}) and smallest for "
         f"{areas.idxmin()} ({areas.min():.3f}); its mean is {areas.mean():.3f}. Guessing gives 0.5."
