@@ -89,6 +89,10 @@ def test_missing_file_and_missing_key(tmp_path, changed):
     path.write_text(path.read_text().replace("batch_size", "# batch_size"))
     with pytest.raises(FergitError, match="train.batch_size is missing"):
         load_params(path)
+    path = changed({})
+    path.write_text(path.read_text().replace("beta_1", "beta1"))
+    with pytest.raises(FergitError, match="unknown key train.beta1; did you mean beta_1?"):
+        load_params(path)
 
 
 def test_a_stage_gets_what_dvc_tracks_and_no_more():

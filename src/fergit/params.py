@@ -236,7 +236,8 @@ def _validate(values, name):
                 where = (dataset, "overrides", section)
                 Params.model_fields[section].annotation.model_validate(_merge(values[section], changes))
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is an unknown one and a missing one; the unknown one names the culprit.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         raise FergitError(f"{name}: {_explain(first, (*where, *first['loc']))}") from None
 
 

@@ -66,8 +66,7 @@ def _readme(reports):
         raise FergitError(f"README.md: needs one line {BEGIN} and, below it, one line {END}")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     rows = _times(reports)
-    parts = [_results_table(reports), *filter(None, map(_people_sentence, reports))]
-    parts += filter(None, map(present.baseline_sentence, reports.values()))
+    parts = [_results_table(reports), *(_what_it_means(*item) for item in reports.items())]
     if rows:
         parts.append("Run times (of one training; the paper's on a K80):")
         parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
@@ -92,7 +91,22 @@ def _results_table(reports):
     if not rows:
         return "Nothing was run yet: `make repro`."
     level = present.percent(next(iter(reports.values()))["confidence_level"], 0)
-    return present.markdown(pd.DataFrame(rows)) + f"\n\nTest accuracy; in parentheses the {level} interval over images."
+    return (
+        present.markdown(pd.DataFrame(rows))
+        + f"\n\nTest accuracy; in parentheses the {level} interval over images. *Consistent*: the {level} interval of "
+        "the difference between the paper's number and ours holds 0."
+    )
+
+
+def _what_it_means(dataset, report):
+    """What a reader must know of a data set's rows."""
+    said = [f"**{present.TITLES[dataset]}.**"]
+    if report["comparison"]:
+        said.append(present.comparison_sentence(report))
+    if dataset != "synthetic":
+        said.append(_people_sentence(dataset))
+    said.append(present.baseline_sentence(report))
+    return " ".join(filter(None, said))
 
 
 def _people_sentence(dataset):
@@ -101,7 +115,10 @@ def _people_sentence(dataset):
     if not path.exists():
         return ""
     known, images = pd.read_csv(path, index_col="part").loc["test", ["images of these", "images"]]
-    return f"{present.TITLES[dataset]}: {known:,} of the {images:,} test images show a person who is in training too."
+    if not known:
+        return f"No person of its {images:,} test images is in training."
+    known_people = f"{known:,} of its {images:,} test images show a person who is in training too"
+    return f"{known_people}: with new people it may do worse."
 
 
 def _ours(entry):
@@ -148,7 +165,7 @@ def _index(reports):
         "Written by the pipeline. It executed each notebook below, which shows its code, its numbers and its figures.",
     ]
     folders = sorted({path.relative_to(paths.RESULTS).parts[0] for path in _notebooks(paths.RESULTS)} - {"reports"})
-    order = [*reports, *(folder for folder in folders if folder not in reports)]
+    order = [*(folder for folder in folders if folder not in reports), *reports]
     for name in order:
         parts.append(f"## {present.TITLES.get(name, name.capitalize())}")
         if name in reports:
