@@ -1,7 +1,7 @@
 """How fast we train, measured against plain Keras and plain PyTorch in the same run: ``make bench``.
 
 Every contender (workers.py) lives in a process of its own and trains an epoch when it is its turn; the turns go round
-`REPEATS` times, so that a slow minute of the machine hits all alike. Times are medians.
+``--repeats`` times, so that a slow minute of the machine hits all alike. Times are medians.
 """
 
 import argparse
