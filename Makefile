@@ -22,6 +22,7 @@ $(VENV)/$(REQUIREMENTS): $(REQUIREMENTS)
 	touch $@
 
 repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
+	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true  # DVC, killed while it wrote this file, cannot read it
 	$(BIN)/dvc repro
 
 lab: setup  ## open JupyterLab on the notebooks

@@ -18,7 +18,6 @@ import pandas as pd
 from workers import CONTENDERS
 
 from fergit import files, paths
-from fergit.errors import FergitError
 from fergit.present import markdown
 
 BATCH_SIZE, CLASSES = 64, 7  # p. 81; p. 78
@@ -156,18 +155,13 @@ def table(results):
         f"{markdown(pd.DataFrame(rows, columns=['training by', 'images a second', 'ours against it']))}\n\n"
         f"Residual network, batches of {results['batch_size']}, "
         f"median of {results['repeats']} epochs of {results['images']:,} images, "
-        f"{machine['cpus']} cores of {machine['device']}; {versions}.{left_out}\n"
+        f"{machine['cpus']} cores of {machine['device']}; {versions}.{left_out}"
     )
 
 
 def readme_with(results):
     """README.md with the table between its markers."""
-    text = README.read_text(encoding="utf-8")
-    head, _, rest = text.partition(f"{BEGIN}\n")
-    _, _, tail = rest.partition(END)
-    if not tail:
-        raise FergitError(f"README.md: the lines {BEGIN} and {END} are missing")
-    return f"{head}{BEGIN}\n{table(results)}{END}{tail}"
+    return files.with_block(README, BEGIN, END, table(results))
 
 
 def main():

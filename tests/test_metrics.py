@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from fergit import metrics, paths
+from fergit import files, metrics, paths
 from fergit.errors import FergitError
 
 CLASSES = ("angry", "happy", "sad")
@@ -202,6 +202,6 @@ def test_consistency_takes_both_samples_into_account(paper, n, ours, consistent)
 
 
 def test_tables_have_unix_line_ends_and_the_first_seed(tmp_path):
-    metrics.write_table(tmp_path / "t.csv", metrics.confusion_table(made_up(seeds=(0, 1))))
+    files.write_table(tmp_path / "t.csv", metrics.confusion_table(made_up(seeds=(0, 1))))
     table = pd.read_csv(tmp_path / "t.csv")
     assert list(table.columns) == ["actual", "predicted"] and len(table) == 300

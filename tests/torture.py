@@ -26,6 +26,10 @@ class Attempt:
 
     def __init__(self, clone):
         self.clone, self.output = clone, ""
+        # DVC does not write this file atomically: killed at that moment it cannot start again. `make repro` sees to it.
+        lock = clone.root / ".dvc" / "tmp" / "rwlock"
+        if lock.exists() and not lock.read_bytes():
+            lock.unlink()
         self.process = clone.start("dvc", "repro", STAGE)
         self.reader = threading.Thread(target=self._read)
         self.reader.start()

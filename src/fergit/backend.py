@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from fergit.errors import FergitError
+from fergit.parallel import cores
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # without a GPU, TensorFlow reports that as errors
 
@@ -69,6 +70,10 @@ def configure(seed, device="auto", precision="float32", distribution="none"):
         import torch
 
         gpus = ["cuda"] if torch.cuda.is_available() else []
+        if device == "cpu" and gpus:
+            raise FergitError(
+                "train.device is 'cpu', but PyTorch took the GPU at its import; set CUDA_VISIBLE_DEVICES="
+            )
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or CUDA refuses to be deterministic
         torch.use_deterministic_algorithms(True)
     if device == "gpu" and not gpus:
@@ -128,7 +133,7 @@ def describe_machine():
         "device": _device_name(backend),
         "precision": keras.config.dtype_policy().name,
         "replicas": _replicas(backend),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": cores(),
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
     }
 

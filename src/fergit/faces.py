@@ -1,6 +1,7 @@
 """Faces in memory, and the one file that holds a data set after preprocessing."""
 
 import dataclasses
+import io
 import zipfile
 from dataclasses import dataclass
 
@@ -120,9 +121,13 @@ def save_processed(faces, path):
         )
     if len(np.unique(faces.sample_id)) != len(faces):
         raise FergitError(f"{paths.relative(path)}: sample_id is not unique")
-    columns = {name: getattr(faces, name) for name in COLUMNS}
-    with write_atomically(path) as file:
-        np.savez(file, allow_pickle=False, images=faces.images, **columns, classes=np.array(faces.classes))
+    arrays = {name: getattr(faces, name) for name in ("images", *COLUMNS)} | {"classes": np.array(faces.classes)}
+    # Not by np.savez: the zip headers that it asks for differ between releases of Python.
+    with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getbuffer())
 
 
 def load_processed(dataset, parts=PARTS, path=None):

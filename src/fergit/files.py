@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 
+from fergit.errors import FergitError
+
 
 @contextlib.contextmanager
 def write_atomically(path):
@@ -33,6 +35,27 @@ def write_text(path, text):
 def write_json(path, values):
     """Write values as indented JSON, atomically; the same values give the same bytes."""
     write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_table(path, table):
+    """Write a DataFrame as CSV, with its index if that has a name, numbers with six digits."""
+    index = table.index.name is not None
+    write_text(path, table.to_csv(index=index, float_format="%.6g", lineterminator="\n"))
+
+
+def with_block(path, begin, end, block):
+    """The text of a file with `block` between its lines `begin` and `end`, in place of what stood there.
+
+    Raises
+    ------
+    FergitError
+        The file has not one of each, in this order.
+    """
+    text = path.read_text(encoding="utf-8")
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise FergitError(f"{path.name}: needs one line {begin} and, below it, one line {end}")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    return f"{before}{begin}\n{block}\n{end}{after}"
 
 
 def sha256(path):

@@ -21,7 +21,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from fergit import paths
 from fergit.errors import FergitError
-from fergit.files import write_text
+from fergit.files import write_table
 
 PREFIX = "p_"
 BOOTSTRAP_SEED = 0  # the intervals are the same numbers on every run
@@ -64,11 +64,6 @@ def write_predictions(path, predictions):
     """Check a table of predictions and write it as CSV, probabilities with six significant digits."""
     _check_predictions(predictions, paths.relative(path))
     write_table(path, predictions)
-
-
-def write_table(path, table):
-    """Write a DataFrame as CSV, without its index; six digits are more than any number here deserves."""
-    write_text(path, table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
 
 
 def read_predictions(path):

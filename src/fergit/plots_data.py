@@ -5,10 +5,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from fergit import paths, plots, published
+from fergit import plots, published
 from fergit.errors import FergitError
 from fergit.faces import PARTS
-from fergit.files import write_text
 
 PART_COLOURS = {"train": plots.OURS, "validation": "#E0A030", "test": "#B5483A"}
 FEWEST = 10  # persons, or images where persons are unknown: the mean of fewer might show a face that someone knows
@@ -39,11 +38,6 @@ def supports(faces, dataset):
         ours["paper"] = [*paper, sum(paper)]
         ours["difference"] = ours["ours"] - ours["paper"]
     return ours
-
-
-def save_table(table, path):
-    """Write a table as CSV: the same table gives the same bytes."""
-    write_text(paths.ROOT / path, table.to_csv(index=table.index.name is not None, lineterminator="\n"))
 
 
 def plot_class_sizes(faces):

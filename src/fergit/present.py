@@ -54,6 +54,22 @@ def failure_warning(trainings, model):
     )
 
 
+def recipe_table(params):
+    """The sections network, augmentation and train of a training, each value beside the paper's, if it has one."""
+    values = {}
+
+    def collect(section, prefix):
+        for name, value in section.items():
+            if isinstance(value, dict):
+                collect(value, f"{prefix}{name}.")
+            else:
+                values[f"{prefix}{name}"] = value
+
+    collect(params, "")
+    rows = [(name, str(published.RECIPE.get(name, "–")), str(value)) for name, value in values.items()]
+    return pd.DataFrame(rows, columns=["setting", "paper", "this training"]).set_index("setting")
+
+
 def training_sentence(training):
     """What one training.json says, in words."""
     epochs, run, best = training["train"]["epochs"], training["epochs_run"], training["best_epoch"]
@@ -316,6 +332,6 @@ def baseline_sentence(report):
         return ""
     parts = [f"{percent(entry['accuracy']['mean'])} ({model})" for model, entry in report["models"].items()]
     return (
-        f"{TITLES[report['dataset']]}: a linear classifier on the pixels names {percent(baseline)} of the same test "
+        f"A linear classifier on the pixels names {percent(baseline)} of the same test "
         f"images rightly; the networks {listed(parts)}."
     )

@@ -47,6 +47,19 @@ TABLE_4 = {
 
 TABLES = {("fergit", "basic"): TABLE_2, ("fergit", "residual"): TABLE_3, ("ckplus", "residual"): TABLE_4}
 
+RECIPE = {  # by their names in params.yaml
+    "network.dropout": 0.3,  # p. 78
+    "network.dropout_last": 0.4,  # p. 78
+    "train.epochs": 100,  # p. 81, as all that follow
+    "train.batch_size": 64,
+    "train.learning_rate": 0.001,
+    "train.beta_1": 0.9,
+    "train.beta_2": 0.999,
+    "train.reduce_lr.patience": 15,
+    "train.reduce_lr.min_lr": 1e-7,
+    "train.early_stopping_patience": 30,
+}
+
 RESIDUAL_PARAMETERS = 9_766_391  # p. 84
 RESIDUAL_TRAIN_ACCURACY = 0.86  # p. 82, on FERGIT's training part
 

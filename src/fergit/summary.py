@@ -12,7 +12,7 @@ import pandas as pd
 
 from fergit import claims, paths, present
 from fergit.errors import FergitError
-from fergit.files import write_text
+from fergit.files import with_block, write_text
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 TIMES = ("data set", "network", "epochs", "minutes a training", "on", "paper")
@@ -61,16 +61,12 @@ def _reports():
 
 def _readme(reports):
     """README.md as it should be."""
-    text = _readme_file().read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise FergitError(f"README.md: needs one line {BEGIN} and, below it, one line {END}")
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
     rows = _times(reports)
     parts = [_results_table(reports), *(_what_it_means(*item) for item in reports.items())]
     if rows:
         parts.append("Run times (of one training; the paper's on a K80):")
         parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
-    return f"{before}{BEGIN}\n" + "\n\n".join(parts) + f"\n{END}{after}"
+    return with_block(_readme_file(), BEGIN, END, "\n\n".join(parts))
 
 
 def _results_table(reports):

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 
+from fergit import fer2013
 from fergit.errors import FergitError
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-FER2013_COUNTS = (4953, 547, 5121, 8989, 6077, 4002, 6198)  # of its 35,887 rows: the imbalance to copy
+FREQUENCIES = np.sum(list(fer2013.COUNTS.values()), axis=0)  # FER2013's: the imbalance to copy
 PEOPLE = 400  # identities that a draw picks from
 
 # What the muscles do, by expression: {action unit: intensity at full strength}, each variant with its share of images.
@@ -88,7 +89,7 @@ def draw_faces(count, seed):
     images = np.empty((count, SIDE, SIDE), np.uint8)
     labels = np.empty(count, np.uint8)
     group = np.empty(count, "<U5")
-    bounds = np.cumsum(FER2013_COUNTS) / sum(FER2013_COUNTS)
+    bounds = np.cumsum(FREQUENCIES) / sum(FREQUENCIES)
     start = np.random.default_rng([seed, 0]).random()
     for index in range(count):
         # Steps of the golden ratio keep the shares right in any first part, where draws at random would stray.
