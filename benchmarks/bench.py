@@ -10,6 +10,7 @@ import importlib.util
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -45,11 +46,13 @@ class Contender:
     def __init__(self, name, images):
         self.name, self.seconds = name, []
         command = [sys.executable, __file__, "--worker", name, "--images", str(images)]
+        self.said = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
         )
         if self._answer() != "ready":
-            raise SystemExit(f"error: {name} did not start: {self.process.stderr.read()[-2000:]}")
+            self.said.seek(0)
+            raise SystemExit(f"error: {name} did not start: {self.said.read()[-2000:]}")
 
     def _answer(self):
         return self.process.stdout.readline().strip()

@@ -14,21 +14,14 @@ from fergit import paths
 
 PREPARE = """
     import json, sys
-    import numpy as np
+    from bars import barred
     from fergit import augmentation, backend, paths, training
     from fergit.backend import keras
-    from fergit.faces import Faces
     from fergit.network import build_network
     from fergit.params import stage_params
 
     paths.WORK = paths.ROOT / sys.argv[1]
-    rng = np.random.default_rng(0)
-    labels = (np.arange(80) % 4).astype(np.uint8)
-    images = rng.integers(100, 256, (80, 48, 48), dtype=np.uint8)
-    for image, label in zip(images, labels):
-        image[8 + 10 * label : 14 + 10 * label] //= 4
-    split = np.where(np.arange(80) < 64, "train", "validation")
-    faces = Faces(images, labels, tuple("abcd"), np.full(80, "t"), np.full(80, ""), np.arange(80).astype(str), split)
+    faces = barred()
     params = stage_params("train", dataset="fergit", model="basic", seed=0)
     params["train"] |= {"epochs": 1, "batch_size": 64}
     params["network"] |= {"dropout": 0.0, "dropout_last": 0.0}
@@ -54,7 +47,7 @@ TRAIN = """
     network = build_network("basic", 4, **params["network"])
     weights = paths.WORK / "start.weights.h5"
     network.load_weights(weights) if weights.exists() else network.save_weights(weights)
-    before = network.predict(augmentation.to_input(images), verbose=0)
+    before = network.predict(augmentation.to_input(faces.images), verbose=0)
     result = training.train(network, faces, params, "test", 0)
     print(json.dumps([keras.backend.backend(), before.tolist(), result.history[0]["loss"]]))
 """

@@ -6,11 +6,11 @@ import textwrap
 
 import numpy as np
 import pytest
+from bars import barred
 
 from fergit import augmentation, backend, paths, training
 from fergit.backend import keras
 from fergit.errors import FergitError
-from fergit.faces import Faces
 from fergit.network import build_network
 from fergit.params import load_params
 
@@ -25,15 +25,7 @@ def params():
 
 @pytest.fixture(scope="module")
 def faces():
-    """Four classes that differ in where a dark bar lies."""
-    rng = np.random.default_rng(0)
-    labels = (np.arange(80) % 4).astype(np.uint8)
-    images = rng.integers(100, 256, (80, 48, 48), dtype=np.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[8 + 10 * label : 14 + 10 * label] //= 4
-    split = np.where(np.arange(80) < 64, "train", "validation").astype("U10")
-    names = np.array([f"test/{i}" for i in range(80)])
-    return Faces(images, labels, tuple("abcd"), np.full(80, "test"), np.full(80, ""), names, split)
+    return barred()
 
 
 @pytest.fixture

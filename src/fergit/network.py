@@ -32,7 +32,8 @@ class Convolution(layers.Conv2D):
         if self.padding != "same" or tuple(inputs.shape[1:3]) != (1, 1):
             return super().convolution_op(inputs, kernel)
         middle = [size // 2 for size in self.kernel_size]
-        # slice and not [], whose gradient is several times slower in TensorFlow
+        kernel = keras.ops.convert_to_tensor(kernel)  # JAX slices no Keras variable
+        # slice and not [], whose gradient takes TensorFlow more than twice as long
         center = keras.ops.slice(kernel, (*middle, 0, 0), (1, 1, *kernel.shape[2:]))
         return keras.ops.matmul(inputs, keras.ops.squeeze(center, (0, 1)))
 

@@ -1,0 +1,90 @@
+"""Whether our training computes what plain Keras computes: the losses of 200 steps side by side.
+
+Both paths start from the same weights and get the same batches of drawn faces and the same dropout masks. Ours has
+`network.Convolution` and `training.FusedNadam`, the plain one Keras' Conv2D and Nadam. In float64 any difference but
+rounding would stay; in float32 rounding itself grows, since Nadam's first steps have the same size for a gradient of
+any size. How fast it grows without any change of ours is shown by a third path: the plain one again, each of its
+weights changed by at most one part in 2**23, the spacing of float32.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from fergit import files, network, training
+from fergit.backend import configure, keras
+from fergit.params import stage_params
+from fergit.synthetic import draw_faces
+
+RESULTS = Path(__file__).parent / "loss_curves.json"
+PATHS = ("ours", "plain", "plain, last bit changed")
+SEED = 0
+
+
+def losses(path, precision, batch_size, steps):
+    """The loss of each step: list of float."""
+    configure(SEED, "cpu")
+    keras.config.set_floatx(precision)
+    keras.config.set_dtype_policy(precision)
+    if path != "ours":
+        network.Convolution = keras.layers.Conv2D
+    params = stage_params("train", dataset="fergit", model="residual", seed=SEED)
+    built = network.build_network("residual", seed=SEED, **params["network"])
+    if path == "plain, last bit changed":
+        rng = np.random.default_rng(SEED)
+        built.set_weights([w * (1 + rng.uniform(-1, 1, w.shape) * 2.0**-23) for w in built.get_weights()])
+    nadam = training.FusedNadam if path == "ours" else keras.optimizers.Nadam
+    built.compile(nadam(params["train"]["learning_rate"]), "sparse_categorical_crossentropy", jit_compile=False)
+
+    images, labels, _ = draw_faces(1280, SEED)
+    weights = training.class_weights(labels, 7, params["train"]["class_weights"])
+    settings = params["train"] | {"batch_size": batch_size}
+    batches = training.AugmentedBatches(images, labels, weights, SEED, 1, settings, params["augmentation"])
+    found = []
+    while len(found) < steps:
+        for i in range(min(len(batches), steps - len(found))):
+            built.reset_metrics()  # or Keras reports the mean of all steps so far
+            found.append(float(built.train_on_batch(*batches[i])))
+        batches.on_epoch_end()
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--path", choices=PATHS, help=argparse.SUPPRESS)
+    parser.add_argument("--precision", choices=("float32", "float64"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.path:
+        print(json.dumps(losses(arguments.path, arguments.precision, arguments.batch_size, arguments.steps)))
+        return
+    results = {"batch_size": arguments.batch_size, "losses": {}, "relative_difference_from_plain": {}}
+    for precision in ("float64", "float32"):
+        curves = {}
+        for path in PATHS:
+            command = [sys.executable, __file__, "--path", path, "--precision", precision]
+            command += ["--batch-size", str(arguments.batch_size), "--steps", str(arguments.steps)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            curves[path] = json.loads(done.stdout.splitlines()[-1])
+        plain = np.array(curves["plain"])
+        results["losses"][precision] = {path: [float(f"{x:.9g}") for x in curve] for path, curve in curves.items()}
+        results["relative_difference_from_plain"][precision] = {
+            path: {
+                f"step {step}": float(f"{abs(curves[path][step - 1] / plain[step - 1] - 1):.2g}")
+                for step in (1, 10, 50, 100, arguments.steps)
+                if step <= arguments.steps
+            }
+            for path in PATHS
+            if path != "plain"
+        }
+        print(precision, json.dumps(results["relative_difference_from_plain"][precision], indent=1), flush=True)
+    files.write_json(RESULTS, results)
+
+
+if __name__ == "__main__":
+    main()
