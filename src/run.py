@@ -10,11 +10,14 @@ import sys
 
 from fergit import paths
 from fergit.errors import FergitError
+from fergit.files import write_text
 from fergit.params import load_params, stage_params, tracked_params
 
 
 def check():
     load_params()
+    # The same bytes each time: who depends on it runs after this stage, but not again because of it.
+    write_text(paths.WORK / "params-are-valid", "yes\n")
 
 
 def fetch(dataset):
@@ -47,6 +50,19 @@ def report(dataset):
     summary()
 
 
+def study(name):
+    from fergit import studies
+
+    studies.run(name)
+
+
+def study_report(name):
+    from fergit.execute import execute_notebook
+
+    execute_notebook("05-study", paths.study(name) / "05-study.ipynb", {"name": name})
+    summary()
+
+
 def summary():
     from fergit import summary
 
@@ -67,6 +83,8 @@ STAGES = {
     train: "train one network with one seed",
     evaluate: "measure a network, all its seeds, on the test part",
     report: "compare the networks and check the paper's claims",
+    study: "train and test what a study of studies/params.yaml asks for",
+    study_report: "say what a study found",
     summary: "write the results tables of README.md and results/README.md",
 }
 
@@ -75,7 +93,7 @@ def main():
     parser = argparse.ArgumentParser(description="Run one stage of the pipeline, as dvc.yaml does.")
     stages = parser.add_subparsers(required=True, metavar="stage")
     for stage, description in STAGES.items():
-        arguments = stages.add_parser(stage.__name__, help=description, description=description)
+        arguments = stages.add_parser(stage.__name__.replace("_", "-"), help=description, description=description)
         arguments.set_defaults(stage=stage)
         for name in inspect.signature(stage).parameters:
             arguments.add_argument(name, type=int if name == "seed" else str)

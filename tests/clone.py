@@ -58,8 +58,8 @@ class Clone:
         env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         return env | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"}
 
-    def set(self, **changes):
-        path = self.root / "params.yaml"
+    def set(self, file="params.yaml", **changes):
+        path = self.root / file
         yaml = YAML()
         params = yaml.load(path)
         for key, value in changes.items():

@@ -95,6 +95,20 @@ def test_forced_again_every_byte_is_the_same(clone):
     assert clone.sums() == before
 
 
+def test_a_study_runs_and_the_pipeline_leaves_it_alone(clone):
+    clone.set("studies/params.yaml", studies__precision__models=["basic"], studies__precision__seeds=[0])
+    done = clone.run("dvc", "repro", "studies/dvc.yaml:report@precision")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr.count("| epoch 1/1 |") + done.stdout.count("| epoch 1/1 |") == 2
+    folder = clone.root / "results/studies/precision"
+    found = json.loads((folder / "metrics.json").read_text())
+    assert [row["variant"] for row in found["variants"]] == ["float32", "mixed_bfloat16"]
+    assert (folder / "05-study.ipynb").is_file() and (folder / "05-study/accuracy.png").is_file()
+    training = json.loads((clone.root / "results/synthetic/basic/metrics.json").read_text())
+    assert found["variants"][0]["mean"] == training["accuracy"]["mean"]  # the pipeline's own training, again
+    assert "studies" not in clone.run("dvc", "repro").stdout
+
+
 def test_notebooks_run_by_hand_with_their_defaults(clone):
     """As in JupyterLab: no runner, no injected parameters; the report last, in file order."""
     env = os.environ | {"PYTHONPATH": str(clone.root / "src"), "TF_CPP_MIN_LOG_LEVEL": "3"}

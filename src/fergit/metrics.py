@@ -420,7 +420,7 @@ def summarize(predictions, trainings, evaluate):
             f"{interval_key(level)}_over_seeds": over_seeds(values, level),
         }
 
-    return _rounded(
+    return rounded(
         {
             "accuracy": entry(correct(predictions).mean(axis=1), accuracy_interval(predictions, samples, level)),
             "macro_f1": entry(macro_f1(confusions(predictions)), macro_f1_interval(predictions, samples, level)),
@@ -437,12 +437,12 @@ def summarize(predictions, trainings, evaluate):
     )
 
 
-def _rounded(value):
+def rounded(value):
     """Six decimals: more than the test part can tell, fewer than the last bits of a sum."""
     if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: rounded(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_rounded(item) for item in value]
+        return [rounded(item) for item in value]
     return round(float(value), 6) if isinstance(value, float) else value
 
 
@@ -484,9 +484,14 @@ def compare(first, second, evaluate):
         p = float(mcnemar(table, exact=True).pvalue)
         tests.append({"seed": seed, "only_first": int(table[0][1]), "only_second": int(table[1][0]), "p": p})
     if tests:
-        for test, p in zip(tests, multipletests([test["p"] for test in tests], method="holm")[1], strict=True):
-            test["p_holm"] = float(p)
-    return _rounded({"difference": float(gain.mean()), "low": low, "high": high, "mcnemar": tests})
+        for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
+            test["p_holm"] = p
+    return rounded({"difference": float(gain.mean()), "low": low, "high": high, "mcnemar": tests})
+
+
+def holm(p_values):
+    """p values corrected for there being several, by Holm's method: list of float."""
+    return multipletests(p_values, method="holm")[1].tolist()
 
 
 def consistency(paper, paper_n, ours, ours_n, level=0.95, half_unit=0.005):

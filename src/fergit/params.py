@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -139,6 +139,22 @@ class Params(Section):
     ckplus: CkplusParams
 
 
+class StudyParams(Section):
+    question: str
+    dataset: Dataset
+    models: Annotated[list[Network], Field(min_length=1), EachOnce]
+    seeds: Annotated[list[Seed], Field(min_length=1), EachOnce]
+    set: dict[str, Any]
+    vary: str
+    values: Annotated[list[Any], Field(min_length=1), EachOnce]
+
+
+class StudiesParams(Section):
+    """All of studies/params.yaml."""
+
+    studies: dict[str, StudyParams]
+
+
 def load_params(path=None):
     """Read and check params.yaml.
 
@@ -158,6 +174,63 @@ def load_params(path=None):
         No such file, no YAML, or a value that is not allowed: names the key, the value and what is allowed.
     """
     path = path or paths.PARAMS
+    values = _read(path)
+    _validate(values, paths.relative(path))
+    return values
+
+
+def load_studies():
+    """Read and check studies/params.yaml: its studies by name, each a dict of `StudyParams`.
+
+    Raises
+    ------
+    FergitError
+        As `load_params`.
+    """
+    values, name = _read(paths.STUDIES), paths.relative(paths.STUDIES)
+    try:
+        StudiesParams.model_validate(values)
+    except ValidationError as error:
+        found = error.errors()[0]
+        key = ".".join(map(str, found["loc"]))
+        raise FergitError(f"{name}: {key} is {found['input']!r}; {found['msg']}") from None
+    return values["studies"]
+
+
+def with_values(changes, dataset, name):
+    """All of params.yaml with some values changed.
+
+    Parameters
+    ----------
+    changes : dict
+        By their names in params.yaml, such as ``{"train.epochs": 20}``.
+    dataset : str
+        Whose training it is for.
+    name : str
+        Where the changes come from, for the messages.
+
+    Raises
+    ------
+    FergitError
+        There is no such key, its value is not allowed, or the data set's own block has one that goes first.
+    """
+    values = load_params()
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        section, own = values, values[dataset]["overrides"]
+        for parent in parents:
+            section, own = section.get(parent, {}), own.get(parent, {})
+        if last not in section:
+            raise FergitError(f"{name}: unknown key {key}; allowed: those of params.yaml, such as train.epochs")
+        if last in own:
+            raise FergitError(f"{name}: {key} does nothing, for {dataset}.overrides.{key} goes first; name that")
+        section[last] = value
+    _validate(values, name)
+    return values
+
+
+def _read(path):
+    """A YAML file that holds sections: dict."""
     name = paths.relative(path)
     try:
         values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
@@ -171,7 +244,6 @@ def load_params(path=None):
         raise FergitError(f"{name}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(values, dict):
         raise FergitError(f"{name}: is {type(values).__name__}; allowed: sections such as `train:`")
-    _validate(values, name)
     return values
 
 

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PARAMS = ROOT / "params.yaml"
 PIPELINE = ROOT / "dvc.yaml"
+STUDIES = ROOT / "studies" / "params.yaml"
 NOTEBOOKS = ROOT / "notebooks"
 EXTERNAL = ROOT / "data" / "external"
 RAW = ROOT / "data" / "raw"
@@ -38,6 +39,11 @@ def results(dataset, model=None, seed=None):
     if seed is not None:
         folder = folder / "02-train" / f"seed-{seed}"
     return folder
+
+
+def study(name):
+    """The folder of results of a study."""
+    return RESULTS / "studies" / name
 
 
 def report(dataset):

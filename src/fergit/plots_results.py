@@ -46,6 +46,72 @@ def confusion_matrices(confusion, classes):
     return figure
 
 
+def study(trainings, vary, paper=None):
+    """The test accuracy of each training of a study, by variant, and the mean of each variant.
+
+    Parameters
+    ----------
+    trainings : DataFrame
+        ``variant``, ``network``, ``accuracy``.
+    vary : str
+        What the variants are values of.
+    paper : float, optional
+        The paper's accuracy.
+    """
+    figure, ax = plt.subplots(figsize=(8, 4))
+    networks = trainings["network"].unique()
+    several = trainings.groupby(["variant", "network"]).size().max() > 1
+    sns.stripplot(trainings, x="variant", y="accuracy", hue="network", dodge=len(networks) > 1, size=7, ax=ax)
+    if several:
+        means = trainings.groupby(["variant", "network"], sort=False, as_index=False)["accuracy"].mean()
+        sns.pointplot(
+            means,
+            x="variant",
+            y="accuracy",
+            hue="network",
+            marker="_",
+            markersize=24,
+            linestyle="none",
+            dodge=0.4 if len(networks) > 1 else False,
+            legend=False,
+            ax=ax,
+        )
+    else:
+        for color, (network, group) in zip(sns.color_palette(), trainings.groupby("network", sort=False), strict=False):
+            mean = group["accuracy"].mean()
+            ax.axhline(mean, color=color, linestyle=":", label=f"{network}, mean {100 * mean:.1f} %")
+    if paper is not None:
+        ax.axhline(paper, color=PAPER, linestyle="--", label=f"paper, {100 * paper:.0f} %")
+    ax.set(xlabel=vary, ylabel="test accuracy", title="Test accuracy of each training")
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def study_learning(history):
+    """Training and validation accuracy over the epochs, a line for each variant (mean over its trainings)."""
+    table = history.melt(
+        ["variant", "network", "seed", "epoch"], ["accuracy", "val_accuracy"], var_name="part", value_name="share"
+    ).replace({"part": {"accuracy": "training", "val_accuracy": "validation"}})
+    grid = sns.relplot(
+        table,
+        x="epoch",
+        y="share",
+        hue="variant",
+        col="part",
+        row="network",
+        kind="line",
+        errorbar=None,
+        height=3.6,
+        aspect=1.3,
+    )
+    grid.set_axis_labels("epoch", "accuracy").set_titles("{row_name}, {col_name}")
+    for ax in grid.axes.flat:
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return grid.figure
+
+
 def f1_per_class(ours, paper=None):
     """F1 of each class, ours and, where there is one, the paper's, from the easiest class to the hardest.
 

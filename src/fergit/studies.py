@@ -1,0 +1,137 @@
+"""Studies: many trainings that differ in one value of params.yaml, defined in ``studies/params.yaml``.
+
+A training of a study is the pipeline's own: a value that params.yaml holds too gives the same predictions, digit for
+digit. Checkpoints of finished trainings are kept until the whole study is done, so a study that was interrupted goes on
+where it was.
+"""
+
+import itertools
+import shutil
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fergit import datasets, paths
+from fergit.errors import FergitError
+from fergit.files import write_json, write_table
+from fergit.params import load_studies, stage_params, with_values
+
+KEYS = ("variant", "network", "seed")  # of a training, first in every table
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study of studies/params.yaml.
+
+    ``variants`` holds all of params.yaml for each value, by the value as text.
+    """
+
+    name: str
+    question: str
+    dataset: str
+    models: tuple
+    seeds: tuple
+    vary: str
+    variants: dict
+
+
+def load(name):
+    """Read a study and check it.
+
+    Raises
+    ------
+    FergitError
+        There is no such study, a value is not one that params.yaml allows, or the data set's own block would go first.
+    """
+    known = load_studies()
+    if name not in known:
+        raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
+    entry = known[name]
+    variants = {}
+    for value in entry["values"]:
+        changes = entry["set"] | {entry["vary"]: value}
+        variants[str(value)] = with_values(changes, entry["dataset"], f"studies/params.yaml: {name}")
+    return Study(
+        name,
+        entry["question"],
+        entry["dataset"],
+        tuple(entry["models"]),
+        tuple(entry["seeds"]),
+        entry["vary"],
+        variants,
+    )
+
+
+def run(name):
+    """Train and test whatever a study asks for.
+
+    Writes predictions.csv (a row for each training and test image), trainings.csv (a row for each training) and
+    history.csv (a row for each epoch) to ``results/studies/<name>/``, and what it cost to ``runs/studies/``.
+
+    Raises
+    ------
+    FergitError
+        As `load`, `datasets.preprocess` and `training.train`.
+    """
+    from fergit import backend  # not above: it takes seconds to load Keras
+
+    study = load(name)
+    tables = {"predictions": [], "trainings": [], "history": []}
+    seconds = []
+    for variant, params in study.variants.items():
+        faces = datasets.preprocess(study.dataset, params[study.dataset])
+        for model, seed in itertools.product(study.models, study.seeds):
+            result, summary, predictions = _train(study, variant, params, faces, model, seed)
+            seconds.append(round(result.seconds, 1))
+            found = {"predictions": predictions, "trainings": pd.DataFrame([summary]), "history": result.table()}
+            for kind, table in found.items():
+                for place, (key, value) in enumerate(zip(KEYS, (variant, model, seed), strict=True)):
+                    table.insert(place, key, value)
+                tables[kind].append(table)
+    folder = paths.study(name)
+    for kind, several in tables.items():
+        write_table(folder / f"{kind}.csv", pd.concat(several, ignore_index=True))
+    write_json(paths.RUNS / "studies" / f"{name}.json", {"seconds": seconds} | backend.describe_machine())
+    for checkpoints in paths.WORK.glob(f"checkpoints/{_title(study, '*')}-*"):
+        shutil.rmtree(checkpoints)
+
+
+def _title(study, variant):
+    return f"study {study.name} {variant}"
+
+
+def _train(study, variant, params, faces, model, seed):
+    """One training and its test: the Training, its row of trainings.csv, its rows of predictions.csv."""
+    from fergit import augmentation, backend, training
+    from fergit.network import build_network
+
+    sections = {name: params[name] for name in ("network", "augmentation", "train")}
+    own = {study.dataset: {"overrides": params[study.dataset]["overrides"]}}
+    settings = stage_params("train", sections | own, dataset=study.dataset)
+    train, tested = settings["train"], faces.take(faces.split == "test")
+    backend.keras.utils.clear_session()
+    backend.configure(seed, train["device"], train["precision"], train["distribution"])
+    network = build_network(model, len(faces.classes), seed=seed, **settings["network"])
+    seen = faces.take(faces.split != "test")
+    result = training.train(network, seen, settings, _title(study, variant), seed)
+
+    backend.configure(seed, train["device"])  # it is tested in float32, as `training.predict` does
+    in_float32 = build_network(model, len(faces.classes), **settings["network"])
+    in_float32.set_weights(network.get_weights())
+    probabilities = in_float32.predict(augmentation.to_input(tested.images), batch_size=256, verbose=0)
+
+    names = np.array(faces.classes)[tested.labels]
+    predictions = pd.DataFrame({"sample_id": tested.sample_id, "group": tested.group, "label": names})
+    predictions[[f"p_{name}" for name in faces.classes]] = probabilities
+    held = seen.labels[seen.split == "validation"]
+    summary = {
+        "epochs_run": len(result.history),
+        "best_epoch": result.best_epoch,
+        "best_val_accuracy": result.best_val_accuracy,
+        "train_accuracy_at_best": result.history[result.best_epoch - 1]["accuracy"],
+        "trained": training.left_prior(result, held),
+        "accuracy": float((probabilities.argmax(axis=1) == tested.labels).mean()),
+        "n_test": len(tested),
+    }
+    return result, summary, predictions
