@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro lab test bench torture format lock
+.PHONY: help setup repro lab test bench torture fuzz format lock
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: setup  ## measure our speed against plain Keras and plain PyTorch
 
 torture: setup  ## kill a training twenty times and compare its bytes with one left alone
 	$(BIN)/python tests/torture.py
+
+fuzz: setup  ## give every reader thousands of broken files
+	FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/test_fuzz.py
 
 format: setup  ## bring code and source notebooks into their one form
 	$(BIN)/ruff format

@@ -83,10 +83,11 @@ def test_readme_says_what_the_results_say():
 
 
 def test_results_were_made_by_the_code_beside_them():
-    """If this fails: `dvc repro`, with the data sets whose results are committed in params.yaml."""
-    lock = YAML(typ="safe").load(paths.ROOT / "dvc.lock")
+    """If this fails: `dvc repro` of the stage, with its data set in params.yaml."""
+    locks = [YAML(typ="safe").load(paths.ROOT / name) for name in ("dvc.lock", "studies/dvc.lock")]
     stale = {
         (stage, dep["path"])
+        for lock in locks
         for stage, entry in lock["stages"].items()
         for dep in entry.get("deps", [])
         if dep["path"].startswith(("src/", "notebooks/"))

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from fergit import paths
 from fergit.errors import FergitError
@@ -238,10 +237,11 @@ def _read(path):
         raise FergitError(f"{name}: no such file; `git checkout {name}` brings it back") from None
     except UnicodeDecodeError:
         raise FergitError(f"{name}: not UTF-8 text") from None
-    except YAMLError as error:
+    except Exception as error:  # ruamel lets ValueError, RecursionError and others through, beside its own
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
-        raise FergitError(f"{name}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+        problem = str(getattr(error, "problem", None) or error or type(error).__name__).splitlines()[0]
+        raise FergitError(f"{name}{line}: not valid YAML: {problem}") from None
     if not isinstance(values, dict):
         raise FergitError(f"{name}: is {type(values).__name__}; allowed: sections such as `train:`")
     return values
