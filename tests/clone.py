@@ -24,23 +24,37 @@ class Clone:
             if source.is_file() and not name.startswith(("results/", "runs/", "dvc.lock", "tests/")):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
-        for command in (
-            ["init", "-q"],
-            ["add", "."],
-            ["-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "clone"],
-        ):
-            subprocess.run(["git", *command], cwd=root, check=True)
+        self.git("init", "-q")
+        self.commit()
+
+    def git(self, *command):
+        """Run git; what it printed."""
+        name = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        return subprocess.run(
+            ["git", *name, *command], cwd=self.root, check=True, capture_output=True, text=True
+        ).stdout
+
+    def commit(self):
+        self.git("add", ".")
+        self.git("commit", "-qm", "clone")
 
     def copy(self, root):
         """Another clone, with whatever this one has come to."""
         shutil.copytree(self.root, root, symlinks=True)
+        return self.elsewhere(root)
+
+    def elsewhere(self, root):
+        """The same commands in another folder."""
         twin = copy.copy(self)
         twin.root = root
         return twin
 
-    def run(self, *command):
-        """Run a command to its end; what it said is in its ``stdout`` and ``stderr``."""
-        return subprocess.run(command, cwd=self.root, env=self._environment(), capture_output=True, text=True)
+    def run(self, *command, env=()):
+        """Run a command to its end; what it said is in ``stdout`` and ``stderr``. `env` changes or drops variables."""
+        env = {name: value for name, value in (self._environment() | dict(env)).items() if value is not None}
+        return subprocess.run(
+            command, cwd=self.root, env=env, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
+        )
 
     def start(self, *command):
         """Start a command in a process group of its own, as a terminal does; it says everything on ``stdout``."""

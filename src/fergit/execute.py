@@ -96,9 +96,15 @@ def _reason(error):
     return said.splitlines()[0]
 
 
+def _failed_folder():
+    """Where failed notebooks are kept: the checkout of a queued experiment is gone once it has failed, so not there."""
+    workspace = Path(os.environ.get("DVC_ROOT", paths.ROOT)).resolve()
+    return paths.WORK / "failed" if workspace == paths.ROOT else workspace / "work" / "failed" / paths.ROOT.name
+
+
 def _keep(executed, target):
     """Keep what ran of a failed notebook: the id of the cell that failed, and where the notebook is."""
-    kept = paths.WORK / "failed" / target.relative_to(paths.RESULTS)
+    kept = _failed_folder() / target.relative_to(paths.RESULTS)
     failed = "before its first cell"
     if executed.exists():
         notebook = nbformat.read(executed, as_version=4)

@@ -204,3 +204,68 @@ CLAIMS = (
     _claim_of_recall("ckplus", "residual", "disgust", "85, Table 4"),
     _claim_of_minutes("ckplus", "residual", "85, Table 4"),
 )
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Two things that the paper says, or says and prints, and that cannot both hold."""
+
+    statement: str  # in our words
+    page: str
+    finding: str
+    claims: tuple = ()  # ids of CLAIMS whose measured values tell something about it
+
+
+def _macro(table, score):
+    return f"{sum(table[score]) / len(table[score]):.3f}"
+
+
+CONTRADICTIONS = (
+    Contradiction(
+        "Happy is found in 93 % in both cases.",
+        "82",
+        f"Table 3 has {TABLE_3['recall'][3]:.2f} for the residual network.",
+        ("fergit-basic-happy", "fergit-residual-happy"),
+    ),
+    Contradiction(
+        "The residual network finds barely 50 % of the fear faces.",
+        "82",
+        f"Tables 2 and 3 have {TABLE_2['recall'][2]:.2f} and {TABLE_3['recall'][2]:.2f}.",
+        ("fergit-basic-fear", "fergit-residual-fear"),
+    ),
+    Contradiction(
+        "The residual network balances the classes against neutral.",
+        "82",
+        f"Its recall of neutral is the higher one: {TABLE_3['recall'][6]:.2f} against {TABLE_2['recall'][6]:.2f}.",
+    ),
+    Contradiction(
+        "F1 is 65 % for both networks.",
+        "85",
+        f"The tables' macro F1 is {_macro(TABLE_2, 'f1')} and {_macro(TABLE_3, 'f1')}; their macro recall, "
+        f"{_macro(TABLE_2, 'recall')} and {_macro(TABLE_3, 'recall')}, is nearer.",
+        ("fergit-basic-macro-f1", "fergit-residual-macro-f1"),
+    ),
+    Contradiction("Its reference [44] reaches 94.4 % on CK+.", "84", "Table 5 (p. 85) has 96 %."),
+    Contradiction("Figure 8 shows the basic network on CK+.", "caption", "Table 4 (p. 85) is of the residual network."),
+    Contradiction(
+        "Neutral or contempt is among the classes that are recognised well.",
+        "82",
+        f"FERGIT has no contempt, and on CK+ contempt is the worst class, with a recall of {TABLE_4['recall'][1]:.2f}.",
+        ("ckplus-residual-contempt",),
+    ),
+    Contradiction(
+        "Each of the six pairs of convolutions is followed by 2x2 pooling.",
+        "75, 78",
+        "48 pixels can be halved five times; the reconstruction notebook shows what that does to the weights.",
+    ),
+    Contradiction(
+        "5x5 kernels in the first layer reduce the number of parameters.",
+        "77",
+        "They add some; the reconstruction notebook counts them.",
+    ),
+    Contradiction(
+        "All three trainings together take 119 minutes.",
+        "81",
+        f"Tables 2 to 4 add up to {sum(table['minutes'] for table in (TABLE_2, TABLE_3, TABLE_4))}.",
+    ),
+)

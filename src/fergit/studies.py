@@ -35,6 +35,11 @@ class Study:
     vary: str
     variants: dict
 
+    @property
+    def are_draws(self):
+        """Whether the variants are equals, such as splits drawn at random, so that their mean says something."""
+        return self.vary.endswith((".seed", ".fold"))
+
 
 def load(name):
     """Read a study and check it.

@@ -10,7 +10,7 @@ from statistics import mean
 import nbformat
 import pandas as pd
 
-from fergit import claims, paths, present
+from fergit import claims, paths, present, replication
 from fergit.errors import FergitError
 from fergit.files import with_block, write_text
 
@@ -19,7 +19,7 @@ TIMES = ("data set", "network", "epochs", "minutes a training", "on", "paper")
 
 
 def update():
-    """Write results/README.md, and the block between the markers of README.md; other text stays.
+    """Write results/README.md, REPLICATION.md, and the block between the markers of README.md; its other text stays.
 
     Raises
     ------
@@ -28,19 +28,28 @@ def update():
     """
     reports = _reports()
     write_text(_index_file(), _index(reports))
+    write_text(_replication_file(), replication.text())
     if _readme_file().exists():
         write_text(_readme_file(), _readme(reports))
 
 
 def check():
-    """Whether README.md and results/README.md say what the reports and runs/ say."""
+    """Whether README.md, REPLICATION.md and results/README.md say what the reports, studies and runs/ say."""
     reports = _reports()
-    current = _index_file().exists() and _index_file().read_text(encoding="utf-8") == _index(reports)
-    return current and _readme_file().read_text(encoding="utf-8") == _readme(reports)
+    wanted = {
+        _index_file(): _index(reports),
+        _replication_file(): replication.text(),
+        _readme_file(): _readme(reports),
+    }
+    return all(file.exists() and file.read_text(encoding="utf-8") == text for file, text in wanted.items())
 
 
 def _readme_file():
     return paths.ROOT / "README.md"
+
+
+def _replication_file():
+    return paths.ROOT / "REPLICATION.md"
 
 
 def _index_file():
