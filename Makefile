@@ -26,7 +26,7 @@ repro: setup  ## run the pipeline: whatever params.yaml asks for and is not ther
 	$(BIN)/dvc repro
 
 lab: setup  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
 
 test: setup  ## run all tests
 	$(BIN)/pytest

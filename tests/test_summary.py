@@ -29,7 +29,9 @@ def root(tmp_path, monkeypatch):
 def write_run(root, dataset, seconds):
     file = root / "runs" / dataset / "residual" / "seed-0.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"seconds": seconds, "epochs": 100, "device": "A GPU"}))
+    file.write_text(
+        json.dumps({"seconds": seconds, "epochs": 100, "device": "A GPU", "cpus": 8, "backend": "tensorflow 2"})
+    )
 
 
 def test_readme_and_index_say_what_the_reports_say(root):

@@ -43,8 +43,8 @@ LIMITS = """\
 
 - The paper gives one training of each network, on a split that cannot be had again. What another split or seed would
   have given is in our intervals, not in its numbers.
-- FER2013's images were gathered by searching the web, and its labels are taken as they are: wrong ones, black images and
-  copies included, as the paper's count has them.
+- FER2013's images were gathered by searching the web, and its labels are taken as they are: wrong ones, black images
+  and copies included, as the paper's count has them.
 - CK+ shows posed expressions of few persons. By frames, the same persons are in training and test; only the study by
   subjects says what new persons would get.
 - Nothing here says how the networks do on faces of another kind than those of the data sets."""

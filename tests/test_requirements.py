@@ -1,0 +1,54 @@
+"""The lock files hold what pyproject.toml asks for, with hashes and without an address."""
+
+import re
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from fergit import paths
+
+PROJECT = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = {"requirements.txt": ("test",), "requirements-gpu.txt": ("test", "gpu")}
+
+
+def pinned(name):
+    """The versions in a lock file: several where they depend on the Python."""
+    versions = {}
+    for line in (paths.ROOT / name).read_text().splitlines():
+        if match := re.match(r"([A-Za-z0-9._-]+)(?:\[.*?\])?==(\S+)", line):
+            versions.setdefault(canonicalize_name(match[1]), []).append(match[2])
+    return versions
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_what_is_declared_is_locked(name):
+    versions = pinned(name)
+    declared = PROJECT["dependencies"] + [
+        one for extra in EXTRAS[name] for one in PROJECT["optional-dependencies"][extra]
+    ]
+    for requirement in map(Requirement, declared):
+        found = versions.get(canonicalize_name(requirement.name))
+        assert found, f"{name} lacks {requirement.name}; `make lock`"
+        assert all(requirement.specifier.contains(version) for version in found), f"{requirement}: {found}; `make lock`"
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_every_pin_has_a_hash_and_no_address(name):
+    text = (paths.ROOT / name).read_text()
+    entries = re.split(r"\n(?=[A-Za-z0-9])", text[text.index("\nabsl") :])
+    assert len(entries) > 100 and all("--hash=sha256:" in entry for entry in entries)
+    assert "://" not in text and "index-url" not in text.replace("--no-emit-index-url", "")
+
+
+def test_both_lock_files_agree():
+    plain, gpu = pinned("requirements.txt"), pinned("requirements-gpu.txt")
+    assert {name: gpu.get(name) for name in plain} == plain
+
+
+def test_licences_of_all_direct_dependencies_are_listed():
+    text = (paths.ROOT / "docs" / "dependencies.md").read_text()
+    declared = PROJECT["dependencies"] + sum(PROJECT["optional-dependencies"].values(), [])
+    for requirement in map(Requirement, declared):
+        assert f"| {requirement.name} |" in text, requirement.name
