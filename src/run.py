@@ -5,7 +5,6 @@ A stage gets just the sections of params.yaml that dvc.yaml lists for it.
 
 import argparse
 import inspect
-import shutil
 import sys
 
 from fergit import paths
@@ -28,6 +27,7 @@ def fetch(dataset):
 
 def reconstruction():
     _notebook("reconstruction", "00-reconstruction", paths.results("reconstruction"))
+    summary()  # the index names it, in whatever order DVC runs
 
 
 def preprocess(dataset):
@@ -37,7 +37,9 @@ def preprocess(dataset):
 def train(dataset, model, seed):
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
-    shutil.rmtree(paths.checkpoints(dataset, model, seed), ignore_errors=True)
+    # The newest one stays: should its results be lost or touched, they come back without training.
+    for stale in sorted(paths.checkpoints(dataset, model, seed).glob("*"), key=lambda file: file.stat().st_mtime)[:-1]:
+        stale.unlink()
     summary()  # README names the run time, which is new even where the report will not be
 
 

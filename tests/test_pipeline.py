@@ -13,7 +13,7 @@ from clone import Clone
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    clone = Clone(tmp_path_factory.mktemp("a clone"))
+    clone = Clone(tmp_path_factory.mktemp("ein Übungsordner"))
     clone.set(
         fetch__draw__images=400,
         synthetic__split__held_out=0.4,

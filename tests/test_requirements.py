@@ -38,7 +38,7 @@ def test_what_is_declared_is_locked(name):
 def test_every_pin_has_a_hash_and_no_address(name):
     text = (paths.ROOT / name).read_text()
     entries = re.split(r"\n(?=[A-Za-z0-9])", text[text.index("\nabsl") :])
-    assert len(entries) > 100 and all("--hash=sha256:" in entry for entry in entries)
+    assert len(entries) > 100 and all("--hash=sha256:" in entry for entry in entries[1:])
     assert "://" not in text and "index-url" not in text.replace("--no-emit-index-url", "")
 
 

@@ -48,6 +48,7 @@ def execute_notebook(name, target, parameters):
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)
     os.environ.update(ENVIRONMENT)
+    os.environ.pop("JUPYTER_PATH", None)  # kernels elsewhere would go first
     _make_font_cache()
     with tempfile.TemporaryDirectory(prefix="fergit-") as folder:
         executed = Path(folder) / f"{name}.ipynb"
@@ -66,7 +67,9 @@ def execute_notebook(name, target, parameters):
         except PapermillExecutionError as error:
             failed, kept = _keep(executed, target)
             raise FergitError(f"{_reason(error)} [{name}, {failed}; see {kept}]") from None
-        except DeadKernelError:
+        except RuntimeError as error:
+            if not isinstance(error, DeadKernelError):
+                raise FergitError(f"{name}: its Python process did not start ({str(error).splitlines()[0]})") from None
             _, kept = _keep(executed, target)
             raise FergitError(
                 f"{name}: its Python process was killed, most likely for lack of memory: close other programs or lower "

@@ -57,7 +57,7 @@ def run(dataset, model, seed):
 
 
 def checkpoints(dataset, model, seed):
-    """The folder of one training's checkpoints, stale ones too; the runner empties it when the training is saved."""
+    """The folder of one training's checkpoints; the runner keeps the newest when the training is saved."""
     return WORK / "checkpoints" / f"{dataset}-{model}-{seed}"
 
 

@@ -41,8 +41,8 @@ def stratified_two_step(labels, held_out, seed, classes=None):
     """
     _check_sizes(labels, classes, 3)
     rows = np.arange(len(labels))
-    train, rest = _two(rows, labels, _at_least(round(held_out * len(labels)), 2, len(labels)), seed)
-    validation, test = _halves(rest, labels, seed)
+    train, rest = _two(rows, labels, _at_least(round(held_out * len(labels)), 2, len(labels)), seed, classes)
+    validation, test = _halves(rest, labels, seed, classes)
     return _checked(_parts(len(labels), validation, test), labels, classes)
 
 
@@ -75,8 +75,8 @@ def frames(labels, held_out, validation, seed, classes=None):
     rows = np.arange(len(labels))
     # Rounded up, as scikit-learn does with a share: 98.1 frames are the paper's 99. The epsilon forgives 0.1 * 980 =
     # 98.00001.
-    rest, test = _two(rows, labels, math.ceil(held_out * len(labels) - 1e-9), seed)
-    _, validation = _two(rest, labels, math.ceil(validation * len(rest) - 1e-9), seed)
+    rest, test = _two(rows, labels, math.ceil(held_out * len(labels) - 1e-9), seed, classes)
+    _, validation = _two(rest, labels, math.ceil(validation * len(rest) - 1e-9), seed, classes)
     return _checked(_parts(len(labels), validation, test), labels, classes)
 
 
@@ -151,25 +151,30 @@ def official(split, labels, seed, classes=None):
         for name, size in zip(names, sizes, strict=True):
             if size == 1:
                 raise FergitError(f"split: class {name} has 1 image outside train; validation and test need one each")
-        validation, test = _halves(left, labels, seed)
+        validation, test = _halves(left, labels, seed, classes)
         result[validation], result[test] = "validation", "test"
     return _checked(result, labels, classes)
 
 
-def _two(rows, labels, second, seed):
+def _two(rows, labels, second, seed, classes):
     """Split rows in two, the second part with so many of them."""
     from sklearn.model_selection import train_test_split  # here, for it takes seconds that few need
 
+    sizes = np.bincount(labels[rows])
+    for label in np.flatnonzero(sizes == 1):
+        name = classes[label] if classes else label
+        raise FergitError(
+            f"split: class {name} has 1 of the {len(rows)} images that are held out for two parts; it needs 2: more "
+            "images of it, or a larger share held out"
+        )
     try:
         return train_test_split(rows, test_size=second, stratify=labels[rows], random_state=seed)
-    except (
-        ValueError
-    ) as error:  # the sizes of the classes were looked at before; what is left is the sizes of the parts
+    except ValueError as error:  # the classes were looked at; what is left is the sizes of the parts
         raise FergitError(f"split: {len(rows)} images are too few for it ({error})") from None
 
 
-def _halves(rows, labels, seed):
-    return _two(rows, labels, len(rows) - len(rows) // 2, seed)
+def _halves(rows, labels, seed, classes):
+    return _two(rows, labels, len(rows) - len(rows) // 2, seed, classes)
 
 
 def _at_least(number, least, most):
