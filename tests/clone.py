@@ -34,6 +34,11 @@ class Clone:
             ["git", *name, *command], cwd=self.root, check=True, capture_output=True, text=True
         ).stdout
 
+    @staticmethod
+    def machine():
+        """The machine's name and the user's home, unless they are so short that they are found anywhere."""
+        return [name for name in (os.uname().nodename, str(Path.home())) if len(name) > 5]
+
     def commit(self):
         self.git("add", ".")
         self.git("commit", "-qm", "clone")
