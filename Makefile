@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro lab test bench torture fuzz format lock
+.PHONY: help setup repro lab test bench losses torture fuzz format lock
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: setup  ## run all tests
 
 bench: setup  ## measure our speed against plain Keras and plain PyTorch
 	$(BIN)/python benchmarks/bench.py
+
+losses: setup  ## compare the losses of 200 steps with plain Keras'
+	$(BIN)/python benchmarks/loss_curves.py
 
 torture: setup  ## kill a training twenty times and compare its bytes with one left alone
 	$(BIN)/python tests/torture.py

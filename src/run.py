@@ -37,8 +37,8 @@ def preprocess(dataset):
 def train(dataset, model, seed):
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
-    # The newest one stays: should its results be lost or touched, they come back without training.
-    for stale in sorted(paths.checkpoints(dataset, model, seed).glob("*"), key=lambda file: file.stat().st_mtime)[:-1]:
+    # The newest stay: should results be lost or touched, they come back without training.
+    for stale in sorted(paths.checkpoints(dataset, model, seed).glob("*"), key=lambda file: file.stat().st_mtime)[:-2]:
         stale.unlink()
     summary()  # README names the run time, which is new even where the report will not be
 
@@ -54,7 +54,9 @@ def report(dataset):
 
 def study(name):
     from fergit import studies
+    from fergit.execute import set_environment
 
+    set_environment()
     studies.run(name)
 
 
@@ -87,7 +89,7 @@ STAGES = {
     report: "compare the networks and check the paper's claims",
     study: "train and test what a study of studies/params.yaml asks for",
     study_report: "say what a study found",
-    summary: "write the results tables of README.md and results/README.md",
+    summary: "write README.md's tables, REPLICATION.md and results/README.md",
 }
 
 
@@ -104,6 +106,9 @@ def main():
         items.pop("stage")(**items)
     except FergitError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -20,7 +20,7 @@ from fergit.archives import SUFFIXES, open_archive, pack, suffix
 from fergit.download import download
 from fergit.errors import FergitError
 from fergit.faces import Faces, concatenate, load_processed, make_faces, save_processed
-from fergit.files import sha256, write_atomically, write_json
+from fergit.files import sha256, write_arrays, write_atomically, write_json
 from fergit.parallel import ordered_map
 
 __all__ = ["CLASSES", "EXPECTED", "SOURCES", "Faces", "fetch", "load", "load_processed", "preprocess", "save_processed"]
@@ -313,8 +313,7 @@ def _draw(draw, folder):
 
     images, labels, group = synthetic.draw_faces(draw["images"], draw["seed"])
     target = folder / "faces.npz"
-    with write_atomically(target) as file:
-        np.savez(file, allow_pickle=False, images=images, labels=labels, group=group)
+    write_arrays(target, images=images, labels=labels, group=group)
     entry = {"source": "synthetic", "form": "drawn", "images": len(images), "counts": _read_drawn(target).counts()}
     return entry | {"differences": [], "file": target.name, "bytes": target.stat().st_size, "sha256": sha256(target)}
 

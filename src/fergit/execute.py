@@ -21,12 +21,19 @@ ERROR_TAG = "papermill-error-cell-tag"
 ENVIRONMENT = {
     "PYTHONPATH": str(paths.ROOT / "src"),  # the code of this checkout and of no other
     "PYTHONHASHSEED": "0",
-    "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),  # before whatever ~/.keras/keras.json says
+    "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
+    "KERAS_HOME": str(paths.WORK / "keras"),  # whatever ~/.keras/keras.json says
     "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow's start-up lines carry clocks and process numbers
     "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's python3 kernel, not one of the same name elsewhere
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger's warning about frozen modules
     "MPLCONFIGDIR": str(paths.WORK / "matplotlib"),  # no style of the user's own
 }
+
+
+def set_environment():
+    """Let nothing that the user set for other programs decide what is computed; call it before Keras is imported."""
+    os.environ.update(ENVIRONMENT)
+    os.environ.pop("JUPYTER_PATH", None)  # kernels elsewhere would go first
 
 
 def execute_notebook(name, target, parameters):
@@ -47,8 +54,7 @@ def execute_notebook(name, target, parameters):
         A cell failed or the kernel died: names the cell and the error; the notebook up to there is kept under work/.
     """
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    os.environ.update(ENVIRONMENT)
-    os.environ.pop("JUPYTER_PATH", None)  # kernels elsewhere would go first
+    set_environment()
     _make_font_cache()
     with tempfile.TemporaryDirectory(prefix="fergit-") as folder:
         executed = Path(folder) / f"{name}.ipynb"
@@ -67,14 +73,16 @@ def execute_notebook(name, target, parameters):
         except PapermillExecutionError as error:
             failed, kept = _keep(executed, target)
             raise FergitError(f"{_reason(error)} [{name}, {failed}; see {kept}]") from None
-        except RuntimeError as error:
-            if not isinstance(error, DeadKernelError):
-                raise FergitError(f"{name}: its Python process did not start ({str(error).splitlines()[0]})") from None
+        except DeadKernelError:
             _, kept = _keep(executed, target)
             raise FergitError(
                 f"{name}: its Python process was killed, most likely for lack of memory: close other programs or lower "
                 f"train.batch_size [see {kept}]"
             ) from None
+        except RuntimeError as error:
+            if "Kernel died before replying" not in str(error):
+                raise
+            raise FergitError(f"{name}: its Python process did not start; `make setup` mends the environment") from None
         notebook = notebooks.canonical(nbformat.read(executed, as_version=4), keep_outputs=True)
     notebooks.write(notebook, target)
 

@@ -2,8 +2,12 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
+import zipfile
+
+import numpy as np
 
 from fergit.errors import FergitError
 
@@ -15,7 +19,7 @@ def write_atomically(path):
     Folders are made. After an error or a kill, what was there before is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
             yield file
@@ -38,9 +42,21 @@ def write_json(path, values):
 
 
 def write_table(path, table):
-    """Write a DataFrame as CSV, with its index if that has a name, numbers with six digits."""
+    """Write a DataFrame as CSV, with its index if that has a name; numbers with six significant digits."""
     index = table.index.name is not None
     write_text(path, table.to_csv(index=index, float_format="%.6g", lineterminator="\n"))
+
+
+def write_arrays(path, **arrays):
+    """Write arrays to an uncompressed ``.npz``, atomically; the same arrays give the same bytes under every Python.
+
+    (The zip headers that `numpy.savez` asks for differ between releases of Python.)
+    """
+    with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getbuffer())
 
 
 def with_block(path, begin, end, block):

@@ -4,6 +4,7 @@ The root is found from this file and from nothing else: in a queued DVC experime
 workspace that queued it, not at the checkout that runs.
 """
 
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,8 +58,12 @@ def run(dataset, model, seed):
 
 
 def checkpoints(dataset, model, seed):
-    """The folder of one training's checkpoints; the runner keeps the newest when the training is saved."""
-    return WORK / "checkpoints" / f"{dataset}-{model}-{seed}"
+    """The folder of one training's checkpoints, for the installed versions of what augments the images.
+
+    The runner keeps the two newest when a training is saved.
+    """
+    versions = "-".join(f"{name}-{metadata.version(name)}" for name in ("numpy", "opencv-python-headless"))
+    return WORK / "checkpoints" / versions / f"{dataset}-{model}-{seed}"
 
 
 def relative(path):

@@ -164,8 +164,8 @@ def _two(rows, labels, second, seed, classes):
     for label in np.flatnonzero(sizes == 1):
         name = classes[label] if classes else label
         raise FergitError(
-            f"split: class {name} has 1 of the {len(rows)} images that are held out for two parts; it needs 2: more "
-            "images of it, or a larger share held out"
+            f"split: class {name} has 1 image left for two parts, which need one each; it needs more images, or "
+            "another share held out"
         )
     try:
         return train_test_split(rows, test_size=second, stratify=labels[rows], random_state=seed)
