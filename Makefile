@@ -40,7 +40,7 @@ losses: setup  ## compare the losses of 200 steps with plain Keras'
 torture: setup  ## kill a training twenty times and compare its bytes with one left alone
 	$(BIN)/python tests/torture.py
 
-fuzz: setup  ## give every reader thousands of broken files
+fuzz: setup  ## give the readers of data and params.yaml thousands of broken files
 	FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/test_fuzz.py
 
 format: setup  ## bring code and source notebooks into their one form

@@ -10,11 +10,12 @@ import sys
 from fergit import paths
 from fergit.errors import FergitError
 from fergit.files import write_text
-from fergit.params import load_params, stage_params, tracked_params
+from fergit.params import load_params, load_studies, stage_params, tracked_params
 
 
 def check():
     load_params()
+    load_studies()
     # The same bytes each time: who depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 
@@ -80,7 +81,7 @@ def _notebook(stage, name, folder, **items):
 
 
 STAGES = {
-    check: "check params.yaml",
+    check: "check params.yaml and studies/params.yaml",
     reconstruction: "derive the networks' layout from the paper",
     fetch: "find, draw or download a data set's files and verify them",
     preprocess: "make a data set's images, labels and parts",

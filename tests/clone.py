@@ -34,6 +34,10 @@ class Clone:
             ["git", *name, *command], cwd=self.root, check=True, capture_output=True, text=True
         ).stdout
 
+    def forget_checkpoints(self):
+        """Let the next training really train."""
+        shutil.rmtree(self.root / "work" / "checkpoints", ignore_errors=True)
+
     @staticmethod
     def machine():
         """The machine's name and the user's home, unless they are so short that they are found anywhere."""

@@ -94,8 +94,8 @@ def test_two_at_once(clone):
     assert first.wait() == 0
     if second.returncode:
         assert "Unable to acquire lock" in second.stderr or "is busy" in second.stderr, second.stderr
-    assert clone.run("dvc", "repro", "--dry").returncode == 0
-    assert json.loads((clone.root / METRICS).read_text())["n_test"] == 80
+    assert not ran(clone.run("dvc", "repro", "--dry"))
+    assert len((clone.root / METRICS).with_name("calibration.csv").read_text().splitlines()) <= 1 + 7
 
 
 def test_a_lock_that_dvc_left_half_written(clone):
@@ -171,8 +171,10 @@ def test_strange_surroundings_change_no_byte(clone, tmp_path, surroundings):
         for name, value in SURROUNDINGS[surroundings].items()
     }
     before = clone.sums()
+    clone.forget_checkpoints()
     done = clone.run("dvc", "repro", "--force", "--single-item", "train@synthetic-basic-0", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "| epoch 1/1 |" in done.stdout + done.stderr
     assert clone.sums() == before
 
 

@@ -57,13 +57,11 @@ def edited(valid, tokens):
 
 
 def parsed_or_refused(read):
-    """Whether `read` gave a result; if not, it must have said why in one line."""
+    """`read` gives a result or says in one line why not."""
     try:
         read()
     except FergitError as refused:
         assert str(refused) and "\n" not in str(refused)
-        return False
-    return True
 
 
 ROW = b"%d," + b" ".join(b"%d" % (i % 256) for i in range(48 * 48)) + b",%s\n"

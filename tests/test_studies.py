@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from bars import barred
 from ruamel.yaml import YAML
+from scipy import stats
 
 from fergit import datasets, paths, studies, study_report
 from fergit.errors import FergitError
@@ -48,11 +49,15 @@ def test_every_study_can_be_loaded():
     ("changes", "message"),
     [
         ({"vary": "train.precison"}, "unknown key train.precison"),
+        ({"vary": "train.epochs.x"}, "unknown key train.epochs.x"),
+        ({"vary": "evaluate.confidence_level"}, "allowed: those of network, augmentation, train and synthetic"),
+        ({"vary": "train.device"}, "train.device cannot differ within a study"),
+        ({"set": {"train.precision": "auto"}}, "mine: train.precision stands in both set and vary"),
         ({"values": ["float16"]}, "train.precision is 'float16'; allowed: 'float32', 'mixed_bfloat16' or 'auto'"),
         ({"set": {"train.epochs": 1}}, "train.epochs does nothing, for synthetic.overrides.train.epochs goes first"),
-        ({"models": ["resnet"]}, "mine.models.0 is 'resnet'; Input should be 'basic' or 'residual'"),
+        ({"models": ["resnet"]}, "mine.models.0 is 'resnet'; allowed: 'basic' or 'residual'"),
         ({"values": []}, "mine.values is []"),
-        ({"sed": {}}, "mine.sed is {}; Extra inputs are not permitted"),
+        ({"sed": {}}, "unknown key studies.mine.sed; did you mean seeds?"),
     ],
 )
 def test_a_wrong_study_is_refused(changes, message, elsewhere, monkeypatch):
@@ -81,17 +86,12 @@ def test_a_study_trains_and_tests_each_variant(elsewhere, monkeypatch, capsys):
     guess = predictions.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
     shares = (guess == predictions["label"]).groupby([predictions["variant"], predictions["seed"]]).mean()
     assert shares.tolist() == trainings["accuracy"].tolist()
-    assert not list(paths.WORK.glob("checkpoints/*"))
+    assert not list(paths.WORK.glob("checkpoints/*/*"))
     first = [(paths.study("mine") / f"{name}.csv").read_bytes() for name in ("predictions", "trainings", "history")]
 
-    monkeypatch.setattr(studies, "write_table", None)  # killed after its last training
-    with pytest.raises(TypeError):
+    with monkeypatch.context() as killed, pytest.raises(TypeError):
+        killed.setattr(studies, "write_table", None)  # after its last training
         studies.run("mine")
-    monkeypatch.undo()
-    for name in ("WORK", "RESULTS", "RUNS"):
-        monkeypatch.setattr(paths, name, elsewhere / name.lower())
-    define(elsewhere, monkeypatch)
-    monkeypatch.setattr(datasets, "preprocess", lambda dataset, settings: faces.with_split(split))
     capsys.readouterr()
     studies.run("mine")
     assert "| epoch " not in capsys.readouterr().out  # all four were there
@@ -112,29 +112,42 @@ def made_up(groups):
     return predictions, pd.DataFrame(rows, columns=[*studies.KEYS, *columns])
 
 
-def test_what_is_said_of_a_study(elsewhere, monkeypatch):
+def test_variants_are_compared_with_the_first(elsewhere, monkeypatch):
     define(elsewhere, monkeypatch)
-    study = studies.load("mine")
-    predictions, trainings = made_up([""] * 10)
+    study, (predictions, trainings) = studies.load("mine"), made_up([""] * 10)
     evaluate = load_params()["evaluate"]
     found = study_report.summary(study, predictions, trainings, evaluate)
     json.dumps(found, allow_nan=False)
-    assert [row["mean"] for row in found["variants"]] == [0.6, 0.733333]
-    assert found["against_first"][0]["difference"] == 0.133333
-    assert found["all_images"]["basic"]["people"] == 0
-    assert found["all_images"]["basic"]["accuracy"] == found["all_trainings"]["basic"]["mean"] == 0.666667
-    assert "**66.7 %** rightly on the mean, standard deviation 13.7 points" in study_report.spread_sentence(
-        study, found
-    )
-    assert "b +13.3 points (−1.0 to +27.7" in study_report.difference_sentence(study, found)
+    assert [row["mean"] for row in found["variants"]] == [0.6, 0.733333] and found["draws"] == {}
+    [row] = found["against_first"]
+    assert row["difference"] == 0.133333 and row["low"] <= 0.133333 <= row["high"]
+    assert row["p"] == pytest.approx(stats.ttest_rel([6, 7, 9], [5, 6, 7]).pvalue, abs=1e-6)
+    assert "with b less that with a is **+13.3 points** (3 seeds; " in study_report.findings(found)
     assert study_report.variants_table(found).shape == (2, 9)
 
+    one = trainings["seed"] == 2  # one seed: McNemar's test, two images that only b names rightly
+    found = study_report.summary(study, predictions[predictions["seed"] == 2], trainings[one], evaluate)
+    assert found["against_first"][0]["p"] == 0.5 and found["against_first"][0]["over_seeds"] is None
+    assert "McNemar's test: p = 0.5" in study_report.findings(found)
 
-def test_persons_are_resampled_whole(elsewhere, monkeypatch):
-    """Five images each of two persons, one known and one not: the interval can be no narrower than that."""
-    define(elsewhere, monkeypatch)
+    trainings.loc[4, "trained"] = False
+    found = study_report.summary(study, predictions, trainings, evaluate)
+    assert found["against_first"] == [] and "**Trainings failed with b (basic)" in study_report.findings(found)
+
+
+def test_equal_differences(elsewhere):
+    assert study_report._paired_t(pd.Series([0.0, 0.0])) == 1
+    assert study_report._paired_t(pd.Series([0.1, 0.1])) == 0
+
+
+def test_draws_are_summed_up_and_not_compared(elsewhere, monkeypatch):
+    """Five images each of two persons, one known and one not: the interval is no narrower than that."""
+    define(elsewhere, monkeypatch, vary="synthetic.split.seed", values=[0, 1])
+    study, (predictions, trainings) = studies.load("mine"), made_up(["known"] * 5 + ["new"] * 5)
     evaluate = load_params()["evaluate"]
-    predictions, _ = made_up(["known"] * 5 + ["new"] * 5)
-    alone = predictions.query("variant == 'a' and seed == 0")
-    found = study_report.pooled(alone, evaluate)["basic"]
-    assert (found["accuracy"], found["low"], found["high"], found["people"]) == (0.5, 0.0, 1.0, 2)
+    found = study_report.summary(study, predictions, trainings, evaluate)
+    json.dumps(found, allow_nan=False)
+    draws = found["draws"]["basic"]
+    assert found["against_first"] == [] and (draws["people"], draws["images"]) == (2, 10)
+    assert draws["mean"] == draws["accuracy"] == 0.666667 and (draws["low"], draws["high"]) == (0.333333, 1)
+    assert "of the basic network is **66.7 %** (standard deviation 13.7 points" in study_report.findings(found)

@@ -26,6 +26,9 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 EachOnce = AfterValidator(_each_once)
 
+TRAINING = ("network", "augmentation", "train")  # the sections that decide a training, beside the data set's own
+FIXED = ("train.device", "train.distribution")  # of a process, once it computes
+
 
 class Section(BaseModel):
     """A block of params.yaml: every key is known and every value has its type, nothing is converted silently."""
@@ -147,6 +150,12 @@ class StudyParams(Section):
     vary: str
     values: Annotated[list[Any], Field(min_length=1), EachOnce]
 
+    @model_validator(mode="after")
+    def _varies(self):
+        if self.vary in self.set:
+            raise ValueError(f"{self.vary} stands in both set and vary; allowed: one of them")
+        return self
+
 
 class StudiesParams(Section):
     """All of studies/params.yaml."""
@@ -190,14 +199,13 @@ def load_studies():
     try:
         StudiesParams.model_validate(values)
     except ValidationError as error:
-        found = error.errors()[0]
-        key = ".".join(map(str, found["loc"]))
-        raise FergitError(f"{name}: {key} is {found['input']!r}; {found['msg']}") from None
+        first = error.errors()[0]
+        raise FergitError(f"{name}: {_explain(first, first['loc'], StudyParams)}") from None
     return values["studies"]
 
 
 def with_values(changes, dataset, name):
-    """All of params.yaml with some values changed.
+    """All of params.yaml with some values changed that decide a training.
 
     Parameters
     ----------
@@ -218,10 +226,12 @@ def with_values(changes, dataset, name):
         *parents, last = key.split(".")
         section, own = values, values[dataset]["overrides"]
         for parent in parents:
-            section, own = section.get(parent, {}), own.get(parent, {})
-        if last not in section:
-            raise FergitError(f"{name}: unknown key {key}; allowed: those of params.yaml, such as train.epochs")
-        if last in own:
+            section, own = (level.get(parent) if isinstance(level, dict) else None for level in (section, own))
+        if not isinstance(section, dict) or last not in section or parents[0] not in (*TRAINING, dataset):
+            raise FergitError(f"{name}: unknown key {key}; allowed: those of {', '.join(TRAINING)} and {dataset}")
+        if key in FIXED:
+            raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
+        if isinstance(own, dict) and last in own:
             raise FergitError(f"{name}: {key} does nothing, for {dataset}.overrides.{key} goes first; name that")
         section[last] = value
     _validate(values, name)
@@ -313,11 +323,11 @@ def _validate(values, name):
         raise FergitError(f"{name}: {_explain(first, (*where, *first['loc']))}") from None
 
 
-def _explain(error, where):
+def _explain(error, where, model=None):
     """One line for a pydantic error: the key, the value, what is allowed."""
     key = ".".join(str(part) for part in where if part != "[key]")
     if error["type"] == "extra_forbidden":
-        known = _known_keys(where[:-1])
+        known = list(model.model_fields) if model else _known_keys(where[:-1])
         near = difflib.get_close_matches(str(where[-1]), known, 1, 0.5)
         return f"unknown key {key}; " + (f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}")
     if error["type"] == "missing":

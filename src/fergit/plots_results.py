@@ -46,8 +46,9 @@ def confusion_matrices(confusion, classes):
     return figure
 
 
-def study(trainings, vary, paper=None):
-    """The test accuracy of each training of a study, by variant, and the mean of each variant.
+def study(trainings, vary, are_draws, paper):
+    """The test accuracy of each training of a study, by variant; and the mean of each variant, or of all where they are
+    draws.
 
     Parameters
     ----------
@@ -55,20 +56,25 @@ def study(trainings, vary, paper=None):
         ``variant``, ``network``, ``accuracy``.
     vary : str
         What the variants are values of.
-    paper : float, optional
-        The paper's accuracy.
+    are_draws : bool
+        Whether the variants are equals, such as splits.
+    paper : dict of str to float or None
+        The paper's accuracy, by network.
     """
     figure, ax = plt.subplots(figsize=(8, 4))
     networks = trainings["network"].unique()
-    several = trainings.groupby(["variant", "network"]).size().max() > 1
-    sns.stripplot(trainings, x="variant", y="accuracy", hue="network", dodge=len(networks) > 1, size=7, ax=ax)
-    if several:
+    colors = dict(zip(networks, sns.color_palette(), strict=False))
+    sns.stripplot(
+        trainings, x="variant", y="accuracy", hue="network", palette=colors, dodge=len(networks) > 1, size=7, ax=ax
+    )
+    if not are_draws:
         means = trainings.groupby(["variant", "network"], sort=False, as_index=False)["accuracy"].mean()
         sns.pointplot(
             means,
             x="variant",
             y="accuracy",
             hue="network",
+            palette=colors,
             marker="_",
             markersize=24,
             linestyle="none",
@@ -76,12 +82,14 @@ def study(trainings, vary, paper=None):
             legend=False,
             ax=ax,
         )
-    else:
-        for color, (network, group) in zip(sns.color_palette(), trainings.groupby("network", sort=False), strict=False):
-            mean = group["accuracy"].mean()
+    for network, color in colors.items():
+        if are_draws:
+            mean = trainings.loc[trainings["network"] == network, "accuracy"].mean()
             ax.axhline(mean, color=color, linestyle=":", label=f"{network}, mean {100 * mean:.1f} %")
-    if paper is not None:
-        ax.axhline(paper, color=PAPER, linestyle="--", label=f"paper, {100 * paper:.0f} %")
+        if paper[network] is not None:
+            ax.axhline(
+                paper[network], color=PAPER, linestyle="--", label=f"paper, {network}, {100 * paper[network]:.0f} %"
+            )
     ax.set(xlabel=vary, ylabel="test accuracy", title="Test accuracy of each training")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -1,8 +1,7 @@
 """Studies: many trainings that differ in one value of params.yaml, defined in ``studies/params.yaml``.
 
-A training of a study is the pipeline's own: a value that params.yaml holds too gives the same predictions, digit for
-digit. Checkpoints of finished trainings are kept until the whole study is done, so a study that was interrupted goes on
-where it was.
+A training of a study is the pipeline's own: a value that params.yaml holds too gives the same predictions. Checkpoints
+of finished trainings are kept until the whole study is done, so a study that was interrupted goes on where it was.
 """
 
 import itertools
@@ -79,16 +78,14 @@ def run(name):
     FergitError
         As `load`, `datasets.preprocess` and `training.train`.
     """
-    from fergit import backend  # not above: it takes seconds to load Keras
-
     study = load(name)
     tables = {"predictions": [], "trainings": [], "history": []}
-    seconds = []
+    runs = []
     for variant, params in study.variants.items():
         faces = datasets.preprocess(study.dataset, params[study.dataset])
         for model, seed in itertools.product(study.models, study.seeds):
-            result, summary, predictions = _train(study, variant, params, faces, model, seed)
-            seconds.append(round(result.seconds, 1))
+            result, summary, predictions, machine = _train(study, variant, params, faces, model, seed)
+            runs.append({"seconds": round(result.seconds, 1)} | machine)
             found = {"predictions": predictions, "trainings": pd.DataFrame([summary]), "history": result.table()}
             for kind, table in found.items():
                 for place, (key, value) in enumerate(zip(KEYS, (variant, model, seed), strict=True)):
@@ -97,8 +94,8 @@ def run(name):
     folder = paths.study(name)
     for kind, several in tables.items():
         write_table(folder / f"{kind}.csv", pd.concat(several, ignore_index=True))
-    write_json(paths.RUNS / "studies" / f"{name}.json", {"seconds": seconds} | backend.describe_machine())
-    for checkpoints in paths.WORK.glob(f"checkpoints/{_title(study, '*')}-*"):
+    write_json(paths.RUNS / "studies" / f"{name}.json", runs)
+    for checkpoints in paths.WORK.glob(f"checkpoints/*/{_title(study, '*')}-*"):
         shutil.rmtree(checkpoints)
 
 
@@ -107,8 +104,8 @@ def _title(study, variant):
 
 
 def _train(study, variant, params, faces, model, seed):
-    """One training and its test: the Training, its row of trainings.csv, its rows of predictions.csv."""
-    from fergit import augmentation, backend, training
+    """One training and its test: the Training, its row of trainings.csv, its rows of predictions.csv, the machine."""
+    from fergit import augmentation, backend, training  # not above: it takes seconds to load Keras
     from fergit.network import build_network
 
     sections = {name: params[name] for name in ("network", "augmentation", "train")}
@@ -120,6 +117,7 @@ def _train(study, variant, params, faces, model, seed):
     network = build_network(model, len(faces.classes), seed=seed, **settings["network"])
     seen = faces.take(faces.split != "test")
     result = training.train(network, seen, settings, _title(study, variant), seed)
+    machine = backend.describe_machine()
 
     backend.configure(seed, train["device"])  # it is tested in float32, as `training.predict` does
     in_float32 = build_network(model, len(faces.classes), **settings["network"])
@@ -139,4 +137,4 @@ def _train(study, variant, params, faces, model, seed):
         "accuracy": float((probabilities.argmax(axis=1) == tested.labels).mean()),
         "n_test": len(tested),
     }
-    return result, summary, predictions
+    return result, summary, predictions, machine

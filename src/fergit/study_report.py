@@ -1,13 +1,12 @@
 """What a study found: the accuracy of each variant with its spread, and how much the value that is varied matters."""
 
+import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fergit import metrics, published
+from fergit import claims, metrics, paths
 from fergit.errors import FergitError
 from fergit.present import counted, listed, percent, points
-
-PAIR = ["network", "seed"]  # what pairs the trainings of two variants
 
 
 def read(folder):
@@ -22,7 +21,8 @@ def read(folder):
     for name in ("predictions", "trainings", "history"):
         file = folder / f"{name}.csv"
         if not file.exists():
-            raise FergitError(f"{file}: no such file; `dvc repro studies/dvc.yaml:train@{folder.name}` writes it")
+            remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
+            raise FergitError(f"{paths.relative(file)}: no such file; {remedy}")
         tables.append(pd.read_csv(file, dtype={"variant": str, "group": str}, keep_default_na=False))
     return tables
 
@@ -57,131 +57,154 @@ def by_variant(trainings, level):
     return pd.DataFrame(rows).astype({"low": float, "high": float})
 
 
-def against_first(trainings, level):
-    """Each variant less the first one, training by training with the same network and seed.
+def against_first(predictions, trainings, evaluate):
+    """Each variant less the first one, by network, on the same test images and with the same seeds.
+
+    Variants of which a training failed are left out: they compare nothing.
 
     Returns
     -------
-    DataFrame
-        ``variant``, ``pairs``, ``difference`` (mean), ``low``, ``high`` and ``p`` of the paired t test, and ``p_holm``,
-        corrected for the variants; empty where variants have one training each, or there is one variant.
+    list of dict
+        ``network``, ``variant``, ``seeds`` (how many), ``difference`` (of mean accuracies), ``low`` and ``high`` (over
+        images, paired bootstrap), ``over_seeds`` (Student's t interval, None for one seed), ``test`` and its ``p``: the
+        paired t test over seeds, or McNemar's where there is one seed; and ``p_holm``, corrected for all rows.
     """
-    table = trainings.pivot(index=PAIR, columns="variant", values="accuracy")
-    first, *others = trainings["variant"].unique()
-    if len(table) < 2 or not others:
-        return pd.DataFrame(columns=["variant", "pairs", "difference", "low", "high", "p", "p_holm"])
-    rows = []
-    for variant in others:
-        differences = table[variant] - table[first]
-        low, high = metrics.over_seeds(differences, level)
-        p = float(stats.ttest_rel(table[variant], table[first]).pvalue) if differences.std() else 1.0
-        rows.append((variant, len(differences), differences.mean(), low, high, p))
-    found = pd.DataFrame(rows, columns=["variant", "pairs", "difference", "low", "high", "p"])
-    return found.assign(p_holm=metrics.holm(found["p"]))
+    level, rows = evaluate["confidence_level"], []
+    for network, group in trainings.groupby("network", sort=False):
+        accuracies = group.pivot(index="seed", columns="variant", values="accuracy")
+        sound = group.groupby("variant")["trained"].all()
+        first, *others = group["variant"].unique()
+        for variant in others:
+            if not (sound[first] and sound[variant]):
+                continue
+            tables = [
+                predictions[(predictions["network"] == network) & (predictions["variant"] == one)].drop(
+                    columns=["variant", "network", "group"]
+                )
+                for one in (first, variant)
+            ]
+            found = metrics.compare(*tables, evaluate)
+            differences = accuracies[variant] - accuracies[first]
+            several = len(differences) > 1
+            rows.append(
+                {
+                    "network": network,
+                    "variant": variant,
+                    "seeds": len(differences),
+                    **{name: found[name] for name in ("difference", "low", "high")},
+                    "over_seeds": metrics.over_seeds(differences, level),
+                    "test": "paired t test over seeds" if several else "McNemar's test",
+                    "p": _paired_t(differences) if several else found["mcnemar"][0]["p"],
+                }
+            )
+    for row, p in zip(rows, metrics.holm([row["p"] for row in rows]) if rows else (), strict=True):
+        row["p_holm"] = p
+    return rows
 
 
-def pooled(predictions, evaluate):
-    """The accuracy over all test images of all variants together, and its interval.
+def _paired_t(differences):
+    """p of the hypothesis that the mean of paired differences is 0: 1 where all of them are, 0 where all are equal."""
+    if np.ptp(differences) < 1e-12:
+        return float(abs(differences.iloc[0]) < 1e-12)
+    return float(stats.ttest_1samp(differences, 0).pvalue)
 
-    Where persons are known, the bootstrap draws whole persons, for images of one person are not independent; else it is
-    Wilson's.
+
+def over_draws(predictions, trainings, evaluate):
+    """What a study says whose variants are draws, such as splits: the spread over trainings and over images or persons.
 
     Returns
     -------
     dict
-        ``network``: accuracy, low, high, images, people (0 where unknown).
+        By network: ``trainings``, ``failed``; of the accuracies of the trainings ``mean``, ``sd``, ``interval``
+        (Student's t), ``lowest``, ``highest``; over all tests ``accuracy``, ``low`` and ``high`` (bootstrap that draws
+        whole persons, or images where persons are unknown), ``images`` (different ones), ``people`` (0 where unknown).
     """
     level, found = evaluate["confidence_level"], {}
-    for network, table in predictions.groupby("network", sort=False):
-        probabilities = table.filter(regex=f"^{metrics.PREFIX}")
-        right = probabilities.idxmax(axis=1).str.removeprefix(metrics.PREFIX) == table["label"]
-        people = table["group"].nunique() if (table["group"] != "").all() else 0
-        if people:
-            each = right.groupby(table["group"]).agg(["sum", "size"]).to_numpy().T
-            interval = metrics.bootstrap(
-                each, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), evaluate["bootstrap_samples"], level
-            )
-        else:
-            interval = [float(end) for end in metrics.wilson(right.sum(), len(right), level)]
-        low, high = interval
-        found[network] = {"accuracy": right.mean(), "low": low, "high": high, "images": len(table), "people": people}
-    return found
-
-
-def summary(study, predictions, trainings, evaluate):
-    """All of a study's metrics.json."""
-    level = evaluate["confidence_level"]
-    variants, differences = by_variant(trainings, level), against_first(trainings, level)
-    whole = {}
     for network, group in trainings.groupby("network", sort=False):
-        whole[network] = {
+        table = predictions[predictions["network"] == network]
+        guess = table.filter(regex=f"^{metrics.PREFIX}").idxmax(axis=1).str.removeprefix(metrics.PREFIX)
+        known = (table["group"] != "").all()
+        drawn = (guess == table["label"]).groupby(table["group" if known else "sample_id"]).agg(["sum", "size"])
+        low, high = metrics.bootstrap(
+            drawn.to_numpy().T, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), evaluate["bootstrap_samples"], level
+        )
+        found[network] = {
             "trainings": len(group),
+            "failed": int((~group["trained"]).sum()),
             "mean": group["accuracy"].mean(),
             "sd": group["accuracy"].std() if len(group) > 1 else None,
             "interval": metrics.over_seeds(group["accuracy"], level),
             "lowest": group["accuracy"].min(),
             "highest": group["accuracy"].max(),
+            "accuracy": drawn["sum"].sum() / drawn["size"].sum(),
+            "low": low,
+            "high": high,
+            "images": table["sample_id"].nunique(),
+            "people": len(drawn) if known else 0,
         }
+    return found
+
+
+def summary(study, predictions, trainings, evaluate):
+    """All of a study's metrics.json: whatever is said of it later is said from this alone."""
+    variants = by_variant(trainings, evaluate["confidence_level"])
     return metrics.rounded(
         {
             "study": study.name,
+            "question": study.question,
             "dataset": study.dataset,
             "vary": study.vary,
-            "confidence_level": level,
-            "all_trainings": whole,
-            "all_images": pooled(predictions, evaluate),
+            "confidence_level": evaluate["confidence_level"],
+            "paper": {network: _paper_accuracy(study, network) for network in study.models},
             "variants": variants.astype(object).where(variants.notna(), None).to_dict("records"),
-            "against_first": differences.to_dict("records"),
+            "draws": over_draws(predictions, trainings, evaluate) if study.are_draws else {},
+            "against_first": [] if study.are_draws else against_first(predictions, trainings, evaluate),
         }
     )
 
 
-def paper_accuracy(study, network):
-    """The paper's accuracy for the trainings of a study, or None: for CK+, only where frames are split."""
+def _paper_accuracy(study, network):
     settings = next(iter(study.variants.values()))[study.dataset]["split"]
-    table = published.table(study.dataset, network)
-    return table["accuracy"] if table and settings.get("protocol", "frames") == "frames" else None
+    table = claims.paper_table(study.dataset, network, settings.get("protocol"))
+    return table["accuracy"] if table else None
 
 
-def spread_sentence(study, found):
-    """The accuracy over all trainings of a study whose variants are equals, such as splits."""
+def findings(found):
+    """What a study found, in sentences, from its metrics.json."""
+    level = percent(found["confidence_level"], 0)
     said = []
-    for network, whole in found["all_trainings"].items():
-        level = percent(found["confidence_level"], 0)
-        over = f", {level} interval of the mean {_percents(*whole['interval'])}" if whole["interval"] else ""
-        sd = f", standard deviation {100 * whole['sd']:.1f} points" if whole["sd"] is not None else ""
+    failed = [f"{row['variant']} ({row['network']})" for row in found["variants"] if row["failed"]]
+    if failed:
         said.append(
-            f"Over {counted(whole['trainings'], 'training')} the {network} network names **{percent(whole['mean'])}** "
-            f"rightly on the mean{sd}{over}; the worst {percent(whole['lowest'])}, "
-            f"the best {percent(whole['highest'])}."
+            f"**Trainings failed with {listed(failed)}: they never became clearly better than naming the largest "
+            "class. Their numbers say nothing about the network.**"
         )
-        images = found["all_images"][network]
-        people = f" of {images['people']:,} persons (whole persons resampled)" if images["people"] else ""
+    for network, draws in found["draws"].items():
+        spread = f" (standard deviation {100 * draws['sd']:.1f} points" if draws["sd"] is not None else ""
+        spread += f"; {level} interval of the mean {_percents(*draws['interval'])})" if draws["interval"] else ""
         said.append(
-            f"All test images together: {percent(images['accuracy'])}, {level} interval over "
-            f"{images['images']:,} images{people} {_percents(images['low'], images['high'])}."
+            f"Over {counted(draws['trainings'], 'training')} the mean accuracy of the {network} network is "
+            f"**{percent(draws['mean'])}**{spread}; the worst is {percent(draws['lowest'])}, the best "
+            f"{percent(draws['highest'])}."
         )
-        paper = paper_accuracy(study, network)
-        if paper is not None:
-            said.append(f"The paper has {percent(paper, 0)}.")
+        over = f"{draws['people']:,} persons" if draws["people"] else f"{draws['images']:,} images"
+        said.append(
+            f"All tests together: {percent(draws['accuracy'])}, {level} interval over {over} "
+            f"{_percents(draws['low'], draws['high'])}."
+        )
+        if found["paper"][network] is not None:
+            said.append(f"The paper has {percent(found['paper'][network], 0)}.")
+    for row in found["against_first"]:
+        first = found["variants"][0]["variant"]
+        seeds = f", over seeds {_points(*row['over_seeds'])}" if row["over_seeds"] else ""
+        said.append(
+            f"The accuracy of the {row['network']} network with {row['variant']} less that with {first} is "
+            f"**{points(row['difference'])} points** ({counted(row['seeds'], 'seed')}; {level} interval over images "
+            f"{_points(row['low'], row['high'])}{seeds}; {row['test']}: p = {row['p_holm']:.2g})."
+        )
+    if len(found["against_first"]) > 1:
+        said.append("The p values are corrected for there being several (Holm).")
     return " ".join(said)
-
-
-def difference_sentence(study, found):
-    """What the varied value does to the accuracy, against the first value."""
-    first = found["variants"][0]["variant"]
-    if not found["against_first"]:
-        return ""
-    parts = [
-        f"{row['variant']} {points(row['difference'])} points ({points(row['low'])} to {points(row['high'])}, "
-        f"p = {row['p_holm']:.2g})"
-        for row in found["against_first"]
-    ]
-    pairs = found["against_first"][0]["pairs"]
-    return (
-        f"Against {study.vary}: {first}, over {counted(pairs, 'pair')} of trainings with equal seeds: {listed(parts)}. "
-        "In parentheses the interval, and p of the paired t test, corrected for the variants (Holm)."
-    )
 
 
 def variants_table(found):
@@ -209,3 +232,7 @@ def variants_table(found):
 
 def _percents(low, high):
     return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def _points(low, high):
+    return f"{points(low)} to {points(high)}"

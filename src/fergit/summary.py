@@ -1,7 +1,7 @@
-"""README's results and the index of results/, written from the reports: no number in them is typed.
+"""README's results, REPLICATION.md and the index of results/, written from the reports: no measured number is typed.
 
-Run as ``python src/run.py summary``; stage report does it too. Run times stand in README alone, since they differ from
-run to run; those of synthetic, which everybody runs, stand nowhere.
+Run as ``python src/run.py summary``; the stages reconstruction, train and report and the studies' reports do it too.
+Run times differ from run to run; those of synthetic, which everybody runs, stand nowhere.
 """
 
 import json
@@ -28,7 +28,7 @@ def update():
     """
     reports = _reports()
     write_text(_index_file(), _index(reports))
-    write_text(_replication_file(), replication.text())
+    write_text(_replication_file(), replication.text(_of_real_faces(reports)))
     if _readme_file().exists():
         write_text(_readme_file(), _readme(reports))
 
@@ -38,7 +38,7 @@ def check():
     reports = _reports()
     wanted = {
         _index_file(): _index(reports),
-        _replication_file(): replication.text(),
+        _replication_file(): replication.text(_of_real_faces(reports)),
         _readme_file(): _readme(reports),
     }
     return all(file.exists() and file.read_text(encoding="utf-8") == text for file, text in wanted.items())
@@ -66,6 +66,10 @@ def _reports():
             remedy = f"`dvc repro -f report@{path.parent.name}` writes it again"
             raise FergitError(f"{paths.relative(path)}: not valid JSON; {remedy}") from None
     return dict(sorted(reports.items(), key=lambda item: (item[0] == "synthetic", item[0])))
+
+
+def _of_real_faces(reports):
+    return {dataset: report for dataset, report in reports.items() if dataset != "synthetic"}
 
 
 def _readme(reports):
