@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro lab test bench losses torture fuzz format lock
+.PHONY: help setup repro lab test corners bench losses torture fuzz format lock
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ lab: setup  ## open JupyterLab on the notebooks
 
 test: setup  ## run all tests
 	$(BIN)/pytest
+
+corners: setup  ## run the tests of DVC's corners: queues, deleted results, strange surroundings
+	$(BIN)/pytest -m corners
 
 bench: setup  ## measure our speed against plain Keras and plain PyTorch
 	$(BIN)/python benchmarks/bench.py

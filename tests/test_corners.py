@@ -8,6 +8,7 @@ import time
 import pytest
 from clone import Clone
 
+pytestmark = pytest.mark.corners
 METRICS = "results/synthetic/basic/metrics.json"
 
 
