@@ -23,6 +23,7 @@ from fergit.present import markdown
 
 BATCH_SIZE, CLASSES = 64, 7  # p. 81; p. 78
 BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
+COLUMNS = ("training by", "images a second", "slowest to fastest epoch", "ours against it")
 RESULTS = Path(__file__).parent / "results.json"
 README = paths.ROOT / "README.md"
 
@@ -148,14 +149,19 @@ def measure(images, repeats):
 def table(results):
     """The results for README: a Markdown table and a line on the machine."""
     rows = [
-        [name, f"{one['images_per_second']:.0f}", f"{one['ours_is_times_as_fast']:.2f} times"]
+        [
+            name,
+            f"{one['images_per_second']:.0f}",
+            " to ".join(f"{results['images'] / end(one['seconds']):.0f}" for end in (max, min)),
+            f"{one['ours_is_times_as_fast']:.2f} times",
+        ]
         for name, one in results["contenders"].items()
     ]
     left_out = "".join(f" Left out: {name} ({why})." for name, why in results["left_out"].items())
     machine = results["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return (
-        f"{markdown(pd.DataFrame(rows, columns=['training by', 'images a second', 'ours against it']))}\n\n"
+        f"{markdown(pd.DataFrame(rows, columns=COLUMNS))}\n\n"
         f"Residual network, batches of {results['batch_size']}, "
         f"median of {results['repeats']} epochs of {results['images']:,} images, "
         f"{machine['cpus']} cores of {machine['device']}; {versions}.{left_out}"

@@ -4,7 +4,8 @@ Both paths start from the same weights and get the same batches of drawn faces a
 `network.Convolution` and `training.FusedNadam`, the plain one Keras' Conv2D and Nadam. In float64 any difference but
 rounding would stay; in float32 rounding itself grows, since Nadam's first steps have the same size for a gradient of
 any size. How fast it grows without any change of ours is shown by a third path: the plain one again, each of its
-weights changed by at most one part in 2**23, the spacing of float32.
+weights changed by at most one part in 2**23, the spacing of float32. Run as ``make losses``; it writes
+loss_curves.json.
 """
 
 import argparse
@@ -16,12 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from fergit import files, network, training
-from fergit.backend import configure, keras
+from fergit.backend import configure, describe_machine, keras
 from fergit.params import stage_params
 from fergit.synthetic import draw_faces
 
 RESULTS = Path(__file__).parent / "loss_curves.json"
-PATHS = ("ours", "plain", "plain, last bit changed")
+DISTURBED = "plain, weights changed by 2**-23"
+PATHS = ("ours", "plain", DISTURBED)
 SEED = 0
 
 
@@ -34,11 +36,13 @@ def losses(path, precision, batch_size, steps):
         network.Convolution = keras.layers.Conv2D
     params = stage_params("train", dataset="fergit", model="residual", seed=SEED)
     built = network.build_network("residual", seed=SEED, **params["network"])
-    if path == "plain, last bit changed":
+    if path == DISTURBED:
         rng = np.random.default_rng(SEED)
         built.set_weights([w * (1 + rng.uniform(-1, 1, w.shape) * 2.0**-23) for w in built.get_weights()])
     nadam = training.FusedNadam if path == "ours" else keras.optimizers.Nadam
-    built.compile(nadam(params["train"]["learning_rate"]), "sparse_categorical_crossentropy", jit_compile=False)
+    train = params["train"]
+    optimizer = nadam(train["learning_rate"], beta_1=train["beta_1"], beta_2=train["beta_2"])
+    built.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
 
     images, labels, _ = draw_faces(1280, SEED)
     weights = training.class_weights(labels, 7, params["train"]["class_weights"])
@@ -63,13 +67,15 @@ def main():
     if arguments.path:
         print(json.dumps(losses(arguments.path, arguments.precision, arguments.batch_size, arguments.steps)))
         return
-    results = {"batch_size": arguments.batch_size, "losses": {}, "relative_difference_from_plain": {}}
-    for precision in ("float64", "float32"):
+    configure(SEED, "cpu")
+    results = {"batch_size": arguments.batch_size, "machine": describe_machine()}
+    results |= {"relative_difference_from_plain": {}, "losses": {}}
+    for precision in ("float32", "float64"):
         curves = {}
         for path in PATHS:
             command = [sys.executable, __file__, "--path", path, "--precision", precision]
             command += ["--batch-size", str(arguments.batch_size), "--steps", str(arguments.steps)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             curves[path] = json.loads(done.stdout.splitlines()[-1])
         plain = np.array(curves["plain"])
         results["losses"][precision] = {path: [float(f"{x:.9g}") for x in curve] for path, curve in curves.items()}
