@@ -36,3 +36,9 @@ def test_executed_notebook_loses_what_changes_from_run_to_run():
     assert [o.get("text") for o in clean.cells[0].outputs] == ["ab", None]
     assert clean.cells[0].outputs[1].data["text/plain"] == "<X>"
     assert clean.cells[0].id == "cell-1"
+
+
+def test_no_committed_notebook_has_a_warning():
+    for path in sorted(paths.RESULTS.rglob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            assert not [output for output in cell.get("outputs", []) if output.get("name") == "stderr"], path

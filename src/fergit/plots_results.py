@@ -64,7 +64,7 @@ def study(trainings, vary, are_draws, paper):
     figure, ax = plt.subplots(figsize=(8, 4))
     networks = trainings["network"].unique()
     colors = dict(zip(networks, sns.color_palette(), strict=False))
-    sns.stripplot(
+    sns.swarmplot(  # and not stripplot, which strews its points at random
         trainings, x="variant", y="accuracy", hue="network", palette=colors, dodge=len(networks) > 1, size=7, ax=ax
     )
     if not are_draws:
@@ -101,18 +101,19 @@ def study_learning(history):
     table = history.melt(
         ["variant", "network", "seed", "epoch"], ["accuracy", "val_accuracy"], var_name="part", value_name="share"
     ).replace({"part": {"accuracy": "training", "val_accuracy": "validation"}})
-    grid = sns.relplot(
-        table,
-        x="epoch",
-        y="share",
-        hue="variant",
-        col="part",
-        row="network",
-        kind="line",
-        errorbar=None,
-        height=3.6,
-        aspect=1.3,
-    )
+    with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
+        grid = sns.relplot(
+            table,
+            x="epoch",
+            y="share",
+            hue="variant",
+            col="part",
+            row="network",
+            kind="line",
+            errorbar=None,
+            height=3.6,
+            aspect=1.3,
+        )
     grid.set_axis_labels("epoch", "accuracy").set_titles("{row_name}, {col_name}")
     for ax in grid.axes.flat:
         ax.yaxis.set_major_formatter(PercentFormatter(1))
