@@ -64,6 +64,14 @@ def test_parameters_of_evaluate_do_not_retrain(clone):
     assert "Running stage 'evaluate@synthetic-basic'" in done.stdout and "Running stage 'train" not in done.stdout
 
 
+def test_another_seed_trains_no_other_again(clone):
+    clone.set(seeds=[0, 1])
+    done = clone.run("dvc", "repro", "--dry")
+    clone.set(seeds=[0])
+    assert "Running stage 'train@synthetic-basic-1'" in done.stdout
+    assert "Running stage 'train@synthetic-basic-0'" not in done.stdout
+
+
 def test_a_wrong_parameter_is_one_line_and_changes_nothing(clone):
     before = clone.sums()
     clone.set(train__learning_rate=-1)
@@ -72,6 +80,16 @@ def test_a_wrong_parameter_is_one_line_and_changes_nothing(clone):
     said = [line for line in (done.stdout + done.stderr).splitlines() if "error: " in line]
     assert done.returncode != 0 and clone.sums() == before
     assert said == ["error: params.yaml: train.learning_rate is -1; allowed: greater than 0"]
+
+
+def test_a_wrong_study_is_one_line_and_changes_nothing(clone):
+    before = clone.sums()
+    clone.set("studies/params.yaml", studies__precision__vary="train.precison")
+    done = clone.run("dvc", "repro", "studies/dvc.yaml:report@precision")
+    clone.set("studies/params.yaml", studies__precision__vary="train.precision")
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "error: " in line]
+    assert done.returncode != 0 and clone.sums() == before
+    assert len(said) == 1 and "studies/params.yaml: precision: unknown key train.precison" in said[0]
 
 
 def test_missing_data_says_what_to_get_and_where_to_put_it(clone):

@@ -18,7 +18,7 @@ STUDY = {
     "dataset": "synthetic",
     "models": ["basic"],
     "seeds": [0, 1],
-    "set": {"synthetic.overrides.train.epochs": 1},
+    "set": {"train.epochs": 1},  # goes before the data set's own
     "vary": "train.precision",
     "values": ["float32", "mixed_bfloat16"],
 }
@@ -54,7 +54,7 @@ def test_every_study_can_be_loaded():
         ({"vary": "train.device"}, "train.device cannot differ within a study"),
         ({"set": {"train.precision": "auto"}}, "mine: train.precision stands in both set and vary"),
         ({"values": ["float16"]}, "train.precision is 'float16'; allowed: 'float32', 'mixed_bfloat16' or 'auto'"),
-        ({"set": {"train.epochs": 1}}, "train.epochs does nothing, for synthetic.overrides.train.epochs goes first"),
+        ({"set": {"train.epochz": 1}}, "unknown key train.epochz"),
         ({"models": ["resnet"]}, "mine.models.0 is 'resnet'; allowed: 'basic' or 'residual'"),
         ({"values": []}, "mine.values is []"),
         ({"sed": {}}, "unknown key studies.mine.sed; did you mean seeds?"),

@@ -199,7 +199,7 @@ def load_studies():
     try:
         StudiesParams.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         raise FergitError(f"{name}: {_explain(first, first['loc'], StudyParams)}") from None
     return values["studies"]
 
@@ -219,7 +219,7 @@ def with_values(changes, dataset, name):
     Raises
     ------
     FergitError
-        There is no such key, its value is not allowed, or the data set's own block has one that goes first.
+        There is no such key, its value is not allowed, or it cannot differ from training to training.
     """
     values = load_params()
     for key, value in changes.items():
@@ -231,9 +231,9 @@ def with_values(changes, dataset, name):
             raise FergitError(f"{name}: unknown key {key}; allowed: those of {', '.join(TRAINING)} and {dataset}")
         if key in FIXED:
             raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
-        if isinstance(own, dict) and last in own:
-            raise FergitError(f"{name}: {key} does nothing, for {dataset}.overrides.{key} goes first; name that")
         section[last] = value
+        if isinstance(own, dict) and last in own:
+            own[last] = value  # or the data set's own block would go first
     _validate(values, name)
     return values
 
@@ -296,9 +296,12 @@ def tracked_params(stage, **items):
         key = re.sub(r"\$\{item(?:\.(\w+))?\}", lambda match: str(items[match[1] or "dataset"]), template)
         value, target = params, sections
         *parents, last = key.split(".")
-        for parent in parents:
-            value, target = value[parent], target.setdefault(parent, {})
-        target[last] = value[last]
+        try:
+            for parent in parents:
+                value, target = value[parent], target.setdefault(parent, {})
+            target[last] = value[last]
+        except KeyError as missing:
+            raise FergitError(f"{stage}: no {missing.args[0]!r} in {paths.relative(paths.PARAMS)}") from None
     return sections
 
 

@@ -202,6 +202,9 @@ def findings(found):
             f"**{points(row['difference'])} points** ({counted(row['seeds'], 'seed')}; {level} interval over images "
             f"{_points(row['low'], row['high'])}{seeds}; {row['test']}: p = {row['p_holm']:.2g})."
         )
+        low, high = row["over_seeds"] or (row["low"], row["high"])
+        if low <= 0 <= high:
+            said.append(f"A difference of {_points(low, high)} points would not have been told from none.")
     if len(found["against_first"]) > 1:
         said.append("The p values are corrected for there being several (Holm).")
     return " ".join(said)
