@@ -46,7 +46,7 @@ def load(name):
     Raises
     ------
     FergitError
-        There is no such study, or a key or value is not one that params.yaml allows.
+        There is no such study, a value is not one that params.yaml allows, or the data set's own block would go first.
     """
     known = load_studies()
     if name not in known:
