@@ -4,6 +4,7 @@ import copy
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,8 @@ class Clone:
             stderr=subprocess.STDOUT,
             text=True,
             process_group=0,
+            # Ctrl-C must reach it even where the tests run in the background, which ignores it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     def _environment(self):
