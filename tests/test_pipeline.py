@@ -83,10 +83,11 @@ def test_a_wrong_parameter_is_one_line_and_changes_nothing(clone):
 
 
 def test_a_wrong_study_is_one_line_and_changes_nothing(clone):
-    before = clone.sums()
+    before, file = clone.sums(), clone.root / "studies/params.yaml"
+    text = file.read_bytes()
     clone.set("studies/params.yaml", studies__precision__vary="train.precison")
     done = clone.run("dvc", "repro", "studies/dvc.yaml:report@precision")
-    clone.set("studies/params.yaml", studies__precision__vary="train.precision")
+    file.write_bytes(text)
     said = [line for line in (done.stdout + done.stderr).splitlines() if "error: " in line]
     assert done.returncode != 0 and clone.sums() == before
     assert len(said) == 1 and "studies/params.yaml: precision: unknown key train.precison" in said[0]
