@@ -66,6 +66,19 @@ class Clone:
             command, cwd=self.root, env=env, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
         )
 
+    def run_small_pipeline(self):
+        """Run it all with few drawn faces, one network and one epoch; what it said."""
+        self.set(
+            fetch__draw__images=400,
+            synthetic__split__held_out=0.4,
+            synthetic__overrides__train={"epochs": 1},
+            models=["basic"],
+            evaluate__bootstrap_samples=100,
+        )
+        done = self.run("dvc", "repro")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
     def start(self, *command):
         """Start a command in a process group of its own, as a terminal does; it says everything on ``stdout``."""
         return subprocess.Popen(

@@ -15,16 +15,7 @@ from clone import Clone
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     clone = Clone(tmp_path_factory.mktemp("ein Übungsordner"))
-    clone.set(
-        fetch__draw__images=400,
-        synthetic__split__held_out=0.4,
-        synthetic__overrides__train={"epochs": 1},
-        models=["basic"],
-        evaluate__bootstrap_samples=100,
-    )
-    done = clone.run("dvc", "repro")
-    assert done.returncode == 0, done.stdout + done.stderr
-    clone.output = done.stdout + done.stderr
+    clone.output = clone.run_small_pipeline()
     return clone
 
 
