@@ -1,7 +1,6 @@
 """Faces in memory, and the one file that holds a data set after preprocessing."""
 
 import dataclasses
-import io
 import zipfile
 from dataclasses import dataclass
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from fergit import paths
 from fergit.errors import FergitError
-from fergit.files import write_atomically
+from fergit.files import write_arrays
 
 SIDE = 48  # pixels (p. 77)
 PARTS = ("train", "validation", "test")
@@ -122,12 +121,7 @@ def save_processed(faces, path):
     if len(np.unique(faces.sample_id)) != len(faces):
         raise FergitError(f"{paths.relative(path)}: sample_id is not unique")
     arrays = {name: getattr(faces, name) for name in ("images", *COLUMNS)} | {"classes": np.array(faces.classes)}
-    # Not by np.savez: the zip headers that it asks for differ between releases of Python.
-    with write_atomically(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getbuffer())
+    write_arrays(path, **arrays)
 
 
 def load_processed(dataset, parts=PARTS, path=None):

@@ -1,5 +1,6 @@
 """params.yaml, typed: what may stand in it, and which of it a stage may read."""
 
+import copy
 import difflib
 import re
 from typing import Annotated, Any, Literal
@@ -204,11 +205,13 @@ def load_studies():
     return values["studies"]
 
 
-def with_values(changes, dataset, name):
+def with_values(params, changes, dataset, name):
     """All of params.yaml with some values changed that decide a training.
 
     Parameters
     ----------
+    params : dict
+        Of `load_params`; it stays as it is.
     changes : dict
         By their names in params.yaml, such as ``{"train.epochs": 20}``.
     dataset : str
@@ -221,7 +224,7 @@ def with_values(changes, dataset, name):
     FergitError
         There is no such key, its value is not allowed, or it cannot differ from training to training.
     """
-    values = load_params()
+    values = copy.deepcopy(params)
     for key, value in changes.items():
         *parents, last = key.split(".")
         section, own = values, values[dataset]["overrides"]

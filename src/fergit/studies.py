@@ -14,7 +14,7 @@ import pandas as pd
 from fergit import datasets, paths
 from fergit.errors import FergitError
 from fergit.files import write_json, write_table
-from fergit.params import load_studies, stage_params, with_values
+from fergit.params import load_params, load_studies, stage_params, with_values
 
 KEYS = ("variant", "network", "seed")  # of a training, first in every table
 
@@ -46,16 +46,16 @@ def load(name):
     Raises
     ------
     FergitError
-        There is no such study, a value is not one that params.yaml allows, or the data set's own block would go first.
+        There is no such study, or a key or value is not one that params.yaml allows.
     """
     known = load_studies()
     if name not in known:
         raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
-    entry = known[name]
+    entry, params = known[name], load_params()
     variants = {}
     for value in entry["values"]:
         changes = entry["set"] | {entry["vary"]: value}
-        variants[str(value)] = with_values(changes, entry["dataset"], f"studies/params.yaml: {name}")
+        variants[str(value)] = with_values(params, changes, entry["dataset"], f"studies/params.yaml: {name}")
     return Study(
         name,
         entry["question"],

@@ -60,24 +60,41 @@ class FusedNadam(keras.optimizers.Nadam):
         return compiled(grads, tf.convert_to_tensor(learning_rate))
 
 
-class AugmentedBatches(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):
+    """Images as they are, batch by batch: (images float32 (b, 48, 48, 1), labels uint8 (b,))."""
+
+    def __init__(self, images, labels, batch_size):
+        # Not only that threads of Keras' prepare the batches: without them tf.data does, whose autotuner, asleep for as
+        # long as it has watched, now and then holds up the end of an epoch until it wakes: by up to a minute.
+        super().__init__(workers=2)
+        self.images, self.labels, self.batch_size = images, labels, batch_size
+        self.count = len(images)
+
+    def __len__(self):
+        return -(-self.count // self.batch_size)
+
+    def __getitem__(self, batch):
+        rows = self._rows(batch)
+        return augmentation.to_input(self.images[rows]), self.labels[rows]
+
+    def _rows(self, batch):
+        return slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+
+
+class AugmentedBatches(Batches):
     """The batches of an epoch: (images float32 (b, 48, 48, 1), labels uint8 (b,), weights float32 (b,)).
 
     Order and warps are functions of (seed, epoch, index) alone; `epoch` (from 1) moves on at each epoch's end.
     """
 
     def __init__(self, images, labels, weights, seed, epoch, train, warps):
-        super().__init__()
-        self.images, self.labels, self.weights = images, labels, weights
-        self.seed, self.batch_size, self.warps = seed, train["batch_size"], warps
+        super().__init__(images, labels, train["batch_size"])
+        self.weights, self.seed, self.warps = weights, seed, warps
         self.count = len(images) * train["copies_per_epoch"]
         self._prepare(epoch)
 
-    def __len__(self):
-        return -(-self.count // self.batch_size)
-
     def __getitem__(self, batch):
-        index = self.order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        index = self.order[self._rows(batch)]
         image = index % len(self.images)
         images = augmentation.warp(self.images[image], self.maps[index])
         labels = self.labels[image]
@@ -226,8 +243,7 @@ def train(network, faces, params, dataset, seed):
     if not training.stopped:
         network.fit(
             AugmentedBatches(images, labels, weights, seed, done + 1, settings, params["augmentation"]),
-            validation_data=(augmentation.to_input(faces.images[held]), faces.labels[held]),
-            validation_batch_size=256,
+            validation_data=Batches(faces.images[held], faces.labels[held], 256),
             epochs=settings["epochs"],
             initial_epoch=done,
             shuffle=False,
