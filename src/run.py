@@ -71,6 +71,15 @@ def study_report(name):
     summary()
 
 
+def leaks(dataset):
+    from fergit.execute import execute_notebook
+
+    params = load_params()
+    settings = {name: params[name] for name in ("evaluate", "models")}
+    execute_notebook("06-leaks", paths.leaks(dataset) / "06-leaks.ipynb", {"dataset": dataset, "params": settings})
+    summary()
+
+
 def summary():
     from fergit import summary
 
@@ -93,6 +102,7 @@ STAGES = {
     report: "compare the networks and check the paper's claims",
     study: "train and test what a study of studies/params.yaml asks for",
     study_report: "say what a study found",
+    leaks: "measure what copies, sources and labels do to the accuracy",
     summary: "write README.md's tables, REPLICATION.md and results/README.md",
 }
 

@@ -97,7 +97,7 @@ def test_missing_file_and_missing_key(tmp_path, changed):
 
 def test_a_stage_gets_what_dvc_tracks_and_no_more():
     assert set(tracked_params("evaluate", dataset="ckplus", model="basic")) == {"seeds", "evaluate", "ckplus"}
-    assert stage_params("preprocess", dataset="fer2013") == {"split": {"seed": 0}}
+    assert stage_params("preprocess", dataset="fer2013") == {"split": {"seed": 0, "leave_out_copies": False}}
     assert set(stage_params("train", dataset="ckplus", model="basic", seed=0)) == {"network", "augmentation", "train"}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fergit import ckplus, fer2013, muxspace, paths, splits
+from fergit import anomalies, ckplus, fer2013, muxspace, paths, splits
 from fergit.archives import SUFFIXES, open_archive, pack, suffix
 from fergit.download import download
 from fergit.errors import FergitError
@@ -141,7 +141,8 @@ def load(dataset):
 def preprocess(dataset, settings):
     """Load a data set and split it.
 
-    FERGIT and synthetic in two stratified steps, FER2013 as published, CK+ by its protocol.
+    FERGIT and synthetic in two stratified steps, FER2013 as published, CK+ by its protocol; with ``leave_out_copies``
+    training images that another part has too are gone.
 
     Parameters
     ----------
@@ -169,7 +170,8 @@ def preprocess(dataset, settings):
         split = splits.frames(labels, own["held_out"], own["validation"], seed, classes)
     else:
         split = splits.subjects(labels, faces.group, own["folds"], own["fold"], seed, classes)
-    return faces.with_split(split)
+    faces = faces.with_split(split)
+    return anomalies.without_leaks(faces) if own.get("leave_out_copies") else faces
 
 
 def _find(source, may_download):

@@ -92,11 +92,16 @@ class EvaluateParams(Section):
 
 class OfficialSplit(Section):
     seed: Seed
+    leave_out_copies: bool
 
 
 class StratifiedSplit(Section):
     held_out: Share
     seed: Seed
+
+
+class FergitSplit(StratifiedSplit):
+    leave_out_copies: bool
 
 
 class CkplusSplit(StratifiedSplit):
@@ -121,6 +126,10 @@ class Fer2013Params(DatasetParams):
     split: OfficialSplit
 
 
+class FergitParams(DatasetParams):
+    split: FergitSplit
+
+
 class CkplusParams(DatasetParams):
     split: CkplusSplit
 
@@ -138,7 +147,7 @@ class Params(Section):
     evaluate: EvaluateParams
     synthetic: DatasetParams
     fer2013: Fer2013Params
-    fergit: DatasetParams
+    fergit: FergitParams
     ckplus: CkplusParams
 
 

@@ -47,6 +47,11 @@ def study(name):
     return RESULTS / "studies" / name
 
 
+def leaks(dataset):
+    """The folder of what is known of a data set's copies across parts, sources and labels."""
+    return RESULTS / "leaks" / dataset
+
+
 def report(dataset):
     """The folder of a data set's report; not among its results, because it depends on all of them."""
     return RESULTS / "reports" / dataset

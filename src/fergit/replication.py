@@ -4,7 +4,9 @@ import json
 
 import pandas as pd
 
-from fergit import params, paths, present, published, study_report
+from fergit import leaks, params, paths, present, published, study_report
+
+REAL = ("fergit", "ckplus", "fer2013")
 
 INTRODUCTION = """\
 # What the replication found
@@ -62,13 +64,13 @@ def text(reports):
         report.json by data set.
     """
     found = _found()
-    parts = [INTRODUCTION, *_scope(reports), *_claims(reports), *_studies(found), DIFFERENCES]
+    parts = [INTRODUCTION, *_scope(reports), *_claims(reports), *_studies(found), *_leaks(), DIFFERENCES]
     parts += [*_contradictions(reports), *_compute(), LIMITS, *_not_run(reports, found)]
     return "\n\n".join(parts) + "\n"
 
 
 def _scope(reports):
-    run = [present.TITLES[dataset] for dataset in ("fergit", "ckplus", "fer2013") if dataset in reports]
+    run = [present.TITLES[dataset] for dataset in REAL if dataset in reports]
     return [f"Results so far: {present.listed(run) if run else 'none'}; what was not run stands at the end."]
 
 
@@ -104,6 +106,20 @@ def _studies(found):
             f"notebook: {notebook}."
         )
     return ["## Studies", *parts] if parts else []
+
+
+def _leaks():
+    """What copies across parts, sources and labels do to the accuracy, by data set."""
+    parts = []
+    for dataset in REAL:
+        file = paths.leaks(dataset) / "metrics.json"
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            said = (leaks.copies_findings(found), leaks.sources_findings(found), leaks.labels_findings(found))
+            parts += [f"### {present.TITLES[dataset]}", *filter(None, said)]
+            command = f"dvc repro studies/dvc.yaml:leaks@{dataset}"
+            parts.append(f"Command: `{command}`; notebook: [leaks](results/leaks/{dataset}/06-leaks.ipynb).")
+    return ["## Leaks and labels", *parts] if parts else []
 
 
 def _found():
@@ -160,12 +176,18 @@ def _not_run(reports, found):
     """What is defined here and has no result yet, with the line that gives it one."""
     lines = [
         f"- {present.TITLES[dataset]}: `dvc repro` with `datasets: [{dataset}]` in params.yaml."
-        for dataset in ("fergit", "ckplus", "fer2013")
+        for dataset in REAL
         if dataset not in reports
     ]
     lines += [
         f"- {entry['question']} `dvc repro studies/dvc.yaml:report@{name}`, with `datasets: [{entry['dataset']}]`"
         for name, entry in params.load_studies().items()
         if name not in found
+    ]
+    lines += [
+        f"- What do copies, sources and labels do to the accuracy on {present.TITLES[dataset]}? "
+        f"`dvc repro studies/dvc.yaml:leaks@{dataset}`, after `dvc repro` with `datasets: [{dataset}]`"
+        for dataset in REAL
+        if not (paths.leaks(dataset) / "metrics.json").exists()
     ]
     return ["## What was not run", "\n".join(lines)] if lines else []

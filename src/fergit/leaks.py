@@ -1,0 +1,286 @@
+"""How much of an accuracy is owed to copies of test images in training, to easy sources, and to wrong labels.
+
+A *near copy* is the same photograph in another crop, size or compression: its pixels correlate with those of a training
+image by `NEAR` or more, as they are or mirrored. (Of forty such pairs of FERGIT, eight in each band of 0.02, all from
+0.94 up turned out to be the same photograph; from 0.92 to 0.94 seven of eight were, from 0.90 to 0.92 five.)
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.proportion import confint_proportions_2indep
+
+from fergit import anomalies, ferplus, metrics
+from fergit.present import TITLES, counted, listed, percent, points
+
+NEAR = 0.95
+EXACT, CLOSE, NONE = KINDS = ("exact copy", "near copy", "no copy")  # in training
+BLOCK = 4096  # training images at a time: 0.4 GB beside 24,000 test images
+
+
+def nearest(images, others):
+    """The highest correlation of each image's pixels with any of other images, as they are or mirrored.
+
+    Parameters
+    ----------
+    images : uint8 (n, 48, 48)
+    others : uint8 (m, 48, 48)
+
+    Returns
+    -------
+    float64 (n,)
+        -1 to 1, to four decimals; 0 for images of one gray value, which correlate with nothing.
+    """
+    best = np.full(len(images), -1.0)
+    both = [_standardized(images), _standardized(images[:, :, ::-1])]
+    for start in range(0, len(others), BLOCK):
+        block = _standardized(others[start : start + BLOCK]).T
+        for own in both:
+            np.maximum(best, (own @ block).max(axis=1), out=best)
+    return best.round(4)
+
+
+def _standardized(images):
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
+
+
+def test_images(faces):
+    """What the training part knows of each test image.
+
+    Parameters
+    ----------
+    faces : Faces
+        All parts.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``sample_id``: ``label``, ``source``, ``correlation`` (`nearest`, with training), ``copy`` (of
+        `KINDS`).
+    """
+    test, train = faces.take(faces.split == "test"), faces.take(faces.split == "train")
+    exact = np.isin(anomalies.fingerprints(test.images), anomalies.fingerprints(train.images))
+    correlation = nearest(test.images, train.images)
+    return pd.DataFrame(
+        {
+            "label": np.array(faces.classes)[test.labels],
+            "source": test.source,
+            "correlation": correlation,
+            "copy": np.select([exact, correlation >= NEAR], [EXACT, CLOSE], NONE),
+        },
+        index=pd.Index(test.sample_id, name="sample_id"),
+    )
+
+
+def right(predictions, truth=None):
+    """The share of seeds that name each image rightly: Series of float, indexed by ``sample_id``.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As in predictions.csv.
+    truth : Series of str, optional
+        Other classes than the data set's own, by ``sample_id``; only their images are kept.
+    """
+    images = predictions["sample_id"].drop_duplicates()
+    if truth is None:
+        return pd.Series(metrics.correct(predictions).mean(axis=0), index=pd.Index(images, name="sample_id"))
+    guess = predictions.filter(regex=f"^{metrics.PREFIX}").idxmax(axis=1).str.removeprefix(metrics.PREFIX)
+    hit = guess.to_numpy() == predictions["sample_id"].map(truth).to_numpy()
+    return pd.Series(hit, index=predictions["sample_id"]).groupby(level=0).mean().loc[images[images.isin(truth.index)]]
+
+
+def by_stratum(hits, stratum, level):
+    """Accuracy within each stratum of the test images.
+
+    Parameters
+    ----------
+    hits : Series of float
+        Of `right`.
+    stratum : Series of str
+        By ``sample_id``, for some or all of them.
+    level : float
+
+    Returns
+    -------
+    list of dict
+        The largest stratum first: ``stratum``, ``images``, ``accuracy``, ``low`` and ``high`` (Wilson).
+    """
+    hits = hits[hits.index.isin(stratum.index)]
+    rows = []
+    for name, part in hits.groupby(stratum.loc[hits.index]):
+        low, high = metrics.wilson(part.sum(), len(part), level)
+        row = {"stratum": name, "images": len(part), "accuracy": part.mean(), "low": float(low), "high": float(high)}
+        rows.append(row)
+    return sorted(rows, key=lambda row: -row["images"])
+
+
+def contrast(first, second, level):
+    """How much better one stratum is named than another, as two independent samples.
+
+    Parameters
+    ----------
+    first, second : dict
+        Rows of `by_stratum`.
+    level : float
+
+    Returns
+    -------
+    dict
+        ``difference`` (first less second), ``low`` and ``high`` (Newcombe), ``p`` (Fisher's exact test).
+    """
+    counts = [(row["accuracy"] * row["images"], row["images"]) for row in (first, second)]
+    low, high = confint_proportions_2indep(*counts[0], *counts[1], method="newcomb", compare="diff", alpha=1 - level)
+    table = [[round(hit), n - round(hit)] for hit, n in counts]
+    p = float(stats.fisher_exact(table).pvalue)
+    return {"difference": first["accuracy"] - second["accuracy"], "low": float(low), "high": float(high), "p": p}
+
+
+def summary(dataset, tests, outcomes, votes, level):
+    """All of a data set's metrics.json: whatever is said of it is said from this alone.
+
+    Parameters
+    ----------
+    dataset : str
+    tests : DataFrame
+        Of `test_images`.
+    outcomes : dict of str to DataFrame
+        Predictions by network.
+    votes : DataFrame or None
+        Of `ferplus.read`; None where the file is not there.
+    level : float
+
+    Returns
+    -------
+    dict
+    """
+    tests = tests.assign(source=tests["source"].replace(TITLES))
+    found = {
+        "dataset": dataset,
+        "confidence_level": level,
+        "n_test": len(tests),
+        "copies": {kind: int((tests["copy"] == kind).sum()) for kind in KINDS},
+        "labels": None,
+        "networks": {},
+    }
+    voted = tests[tests.index.isin(votes.index)] if votes is not None else tests.iloc[:0]
+    if len(voted):
+        table = ferplus.agreement(voted["label"], votes)
+        found["labels"] = table.loc["all"].to_dict() | {"images": len(voted)}
+        seen = ferplus.majority(votes.loc[voted.index])
+        verdict = seen.where(seen.isin([ferplus.NOT_A_FACE, ferplus.TIE]), "another expression")
+        verdict = verdict.where(seen != voted["label"], "the same")
+    for network, predictions in outcomes.items():
+        hits = right(predictions)
+        copies, source = (by_stratum(hits, tests[column], level) for column in ("copy", "source"))
+        entry = {"accuracy": hits.mean(), "copies": copies, "sources": source, "contrasts": {}}
+        for name, rows in (("copies", copies), ("sources", source)):
+            if len(rows) > 1:
+                by_name = {row["stratum"]: row for row in rows}
+                one, other = (EXACT, NONE) if name == "copies" else ("muxspace", TITLES["fer2013"])
+                if one in by_name and other in by_name:
+                    entry["contrasts"][name] = {"first": one, "second": other}
+                    entry["contrasts"][name] |= contrast(by_name[one], by_name[other], level)
+        if found["labels"]:
+            entry["labels"] = by_stratum(hits, verdict, level)
+            common = seen[seen.isin(predictions["label"].unique())]
+            against = right(predictions, common)
+            entry["against_majority"] = {"images": len(against), "accuracy": against.mean()}
+        found["networks"][network] = entry
+    contrasts = [one for entry in found["networks"].values() for one in entry["contrasts"].values()]
+    for one, p in zip(contrasts, metrics.holm([one["p"] for one in contrasts]) if contrasts else (), strict=True):
+        one["p_holm"] = p
+    return metrics.rounded(found)
+
+
+def strata_table(found, kind, heading):
+    """Accuracy within the strata of one kind, for the eye: a row each, a column for each network."""
+    columns = {}
+    for network, entry in found["networks"].items():
+        for row in entry[kind]:
+            text = f"{percent(row['accuracy'])} ({100 * row['low']:.1f}–{100 * row['high']:.1f})"
+            columns.setdefault(network, {})[row["stratum"]] = text
+            columns.setdefault("test images", {})[row["stratum"]] = f"{row['images']:,}"
+    return pd.DataFrame(columns).rename_axis(heading).sort_index(axis=1, key=lambda names: names != "test images")
+
+
+def agreement_table(table):
+    """`ferplus.agreement` for the eye."""
+    shares = table.columns.drop("images")
+    return table.assign(
+        images=table["images"].map("{:,}".format), **{name: table[name].map(percent) for name in shares}
+    )
+
+
+def copies_findings(found):
+    """What copies do to the accuracy, in sentences."""
+    copies, n = found["copies"], found["n_test"]
+    said = [
+        f"Of the {n:,} test images {copies[EXACT]:,} ({percent(copies[EXACT] / n)}) have an exact copy in training and "
+        f"{copies[CLOSE]:,} more ({percent(copies[CLOSE] / n)}) a near one."
+    ]
+    for network, entry in found["networks"].items():
+        clean = next((row for row in entry["copies"] if row["stratum"] == NONE), None)
+        if clean:
+            said.append(
+                f"On those without either the {network} network is right in **{percent(clean['accuracy'])}**, on all "
+                f"in {percent(entry['accuracy'])}: the copies are worth "
+                f"{points(entry['accuracy'] - clean['accuracy'])} points."
+            )
+        said.append(_contrast(found, entry, "copies", "images with an exact copy", "images without a copy"))
+    return " ".join(filter(None, said))
+
+
+def sources_findings(found):
+    """How the accuracy differs between FER2013's and muxspace's images, in sentences; empty for one source."""
+    said = []
+    for network, entry in found["networks"].items():
+        if len(entry["sources"]) > 1:
+            rates = [f"**{percent(row['accuracy'])}** of {row['stratum']}'s" for row in entry["sources"]]
+            said.append(f"The {network} network is right in {listed(rates)} images.")
+            said.append(_contrast(found, entry, "sources", "muxspace", TITLES["fer2013"]))
+    return " ".join(filter(None, said))
+
+
+def labels_findings(found):
+    """How far the labels can be trusted, in sentences; empty without votes."""
+    labels = found["labels"]
+    if not labels:
+        return ""
+    said = [
+        f"For {counted(labels['images'], 'test image')} of FER2013 there are FER+'s ten votes. Their majority sees "
+        f"what the label says in **{percent(labels['majority agrees'])}**, another expression in "
+        f"{percent(labels['majority sees another'])}, no face in {percent(labels[ferplus.NOT_A_FACE])}, and has no "
+        f"winner in {percent(labels[ferplus.TIE])}; a single voter agrees with the label in "
+        f"{percent(labels['votes for the label'])}. So whoever named these images as most people do would be counted "
+        f"as right in {percent(labels['majority agrees'])} of them, and in few more by guessing where people disagree."
+    ]
+    for network, entry in found["networks"].items():
+        rates = {row["stratum"]: percent(row["accuracy"]) for row in entry["labels"]}
+        if {"the same", "another expression"} <= set(rates):
+            said.append(
+                f"The {network} network agrees with the label in {rates['the same']} where the majority does, and in "
+                f"{rates['another expression']} where it sees something else."
+            )
+        against = entry["against_majority"]
+        if against["images"]:
+            said.append(
+                f"Measured against the majority instead of the label, on the {against['images']:,} images where that "
+                f"is one of its classes, it is right in {percent(against['accuracy'])}."
+            )
+    return " ".join(said)
+
+
+def _contrast(found, entry, kind, first, second):
+    one = entry["contrasts"].get(kind)
+    if not one:
+        return ""
+    level = percent(found["confidence_level"], 0)
+    p = "p < 0.0001" if one["p_holm"] < 1e-4 else f"p = {one['p_holm']:.2g}"
+    return (
+        f"Between {first} and {second} lie {points(one['difference'])} points ({level} interval "
+        f"{points(one['low'])} to {points(one['high'])}; Fisher's exact test, corrected by Holm: {p})."
+    )

@@ -1,0 +1,121 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from fergit import anomalies, ferplus, leaks, metrics
+from fergit.errors import FergitError
+from fergit.faces import make_faces
+
+CLASSES = ("angry", "happy", "neutral")
+
+
+@pytest.fixture
+def faces():
+    """Six training images, and four test images: an exact copy, a brighter mirrored one, a new one, a black one."""
+    rng = np.random.default_rng(0)
+    train = rng.integers(0, 200, (6, 48, 48), dtype=np.uint8)
+    near = train[1, :, ::-1] + 20
+    new, black = rng.integers(0, 200, (48, 48), dtype=np.uint8), np.zeros((48, 48), np.uint8)
+    images = np.concatenate([train, [train[0], near, new, black]])
+    ids = [f"fer2013/{row:05d}" for row in range(10)]
+    split = ["train"] * 5 + ["validation"] + ["test"] * 4
+    return make_faces(images, [0, 1, 2, 0, 1, 2, 0, 1, 2, 0], CLASSES, "fer2013", ids, split=split)
+
+
+def predictions(faces, guesses):
+    test = faces.take(faces.split == "test")
+    return metrics.predictions_table(CLASSES, test.sample_id, test.labels, {0: np.eye(3)[guesses]})
+
+
+def test_exact_and_near_copies_are_told_apart(faces):
+    tests = leaks.test_images(faces)
+    assert tests["copy"].tolist() == [leaks.EXACT, leaks.CLOSE, leaks.NONE, leaks.NONE]
+    assert tests["correlation"].tolist()[:2] == [1, 1] and tests["correlation"].iloc[3] == 0
+
+
+def test_the_nearest_is_found_across_blocks(faces, monkeypatch):
+    whole = leaks.nearest(faces.images, faces.images[:6])
+    monkeypatch.setattr(leaks, "BLOCK", 4)
+    assert np.array_equal(leaks.nearest(faces.images, faces.images[:6]), whole)
+
+
+def test_training_images_that_are_held_out_too_can_be_left_out(faces):
+    kept = anomalies.without_leaks(faces)
+    assert sorted(set(faces.sample_id) - set(kept.sample_id)) == ["fer2013/00000"]
+    assert leaks.test_images(kept)["copy"].tolist() == [leaks.NONE, leaks.CLOSE, leaks.NONE, leaks.NONE]
+
+
+def test_accuracy_by_stratum_and_the_difference(faces):
+    hits = leaks.right(predictions(faces, [0, 1, 0, 0]))
+    rows = leaks.by_stratum(hits, leaks.test_images(faces)["copy"], 0.95)
+    assert [(row["stratum"], row["images"], row["accuracy"]) for row in rows] == [
+        (leaks.NONE, 2, 0.5),
+        (leaks.EXACT, 1, 1),
+        (leaks.CLOSE, 1, 1),
+    ]
+    one = leaks.contrast(rows[1], rows[0], 0.95)
+    assert one["difference"] == 0.5 and one["low"] < 0 < one["high"] <= 1 and one["p"] == 1
+
+
+def votes_of(*rows):
+    """Votes by test image, from {class: votes}."""
+    table = pd.DataFrame(rows, columns=list(ferplus.CLASSES.values()), index=[f"fer2013/{i:05d}" for i in range(6, 10)])
+    return table.fillna(0).astype(int)
+
+
+def test_labels_are_held_against_what_most_voters_saw(faces):
+    votes = votes_of({"angry": 10}, {"happy": 5, "sad": 5}, {"happy": 6, "neutral": 4}, {"not a face": 9, "angry": 1})
+    assert ferplus.majority(votes).tolist() == ["angry", ferplus.TIE, "happy", ferplus.NOT_A_FACE]
+    tests = leaks.test_images(faces)
+    table = ferplus.agreement(tests["label"], votes)
+    assert table.loc["all", ["images", "majority agrees", "majority sees another", "votes for the label"]].tolist() == [
+        4,
+        0.25,
+        0.25,
+        0.5,
+    ]
+    outcomes = {"basic": predictions(faces, [0, 1, 1, 0])}
+    found = leaks.summary("fergit", tests, outcomes, votes, 0.95)
+    assert found["networks"]["basic"]["accuracy"] == 0.75
+    assert found["networks"]["basic"]["against_majority"] == {"images": 2, "accuracy": 1}
+    assert "**25.0 %**, another expression in 25.0 %, no face in 25.0 %" in leaks.labels_findings(found)
+    assert "On those without either the basic network is right in **50.0 %**" in leaks.copies_findings(found)
+
+
+def test_without_votes_nothing_is_said_of_labels(faces):
+    found = leaks.summary("fergit", leaks.test_images(faces), {"basic": predictions(faces, [0, 1, 1, 0])}, None, 0.95)
+    assert found["labels"] is None and leaks.labels_findings(found) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n1,2\n", "no column Usage"),
+        ("", "not a table in CSV"),
+        (
+            f"Usage,Image name,{','.join(ferplus.CLASSES)}\nTraining,x,10,0,0,0,0,0,0,0,0,0\n",
+            "1 rows; expected: 35,887",
+        ),
+    ],
+)
+def test_another_file_is_refused(tmp_path, text, message):
+    file = tmp_path / "fer2013new.csv"
+    file.write_text(text)
+    with pytest.raises(FergitError, match=message):
+        ferplus.read(file)
+
+
+def test_votes_that_cannot_be_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(ferplus, "ROWS", 2)
+    file = tmp_path / "fer2013new.csv"
+    header = f"Usage,Image name,{','.join(ferplus.CLASSES)}\n"
+    file.write_text(f"{header}Training,x,10,0,0,0,0,0,0,0,0,0\nTraining,y,11,0,0,0,0,0,0,0,0,0\n")
+    with pytest.raises(FergitError, match="row 1: votes are not whole numbers from 0 to 10"):
+        ferplus.read(file)
+
+
+def test_a_file_cut_short_is_refused(tmp_path):
+    file = tmp_path / "fer2013new.csv.xz"
+    file.write_bytes(b"\xfd7zXZ\x00\x00\x04")
+    with pytest.raises(FergitError, match="not a table in CSV"):
+        ferplus.read(file)
