@@ -1,0 +1,36 @@
+"""The committed results: all their numbers follow from the committed predictions."""
+
+import json
+
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from fergit import metrics, paths, studies, study_report
+from fergit.params import load_params, load_studies
+
+DATASETS = ("ckplus", "fer2013", "fergit", "synthetic")
+NETWORKS = [file.parent for dataset in DATASETS for file in sorted(paths.results(dataset).glob("*/metrics.json"))]
+STUDIES = [name for name in load_studies() if (paths.study(name) / "metrics.json").exists()]
+
+
+def read(file):
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("folder", NETWORKS, ids=lambda folder: "-".join(folder.parts[-2:]))
+def test_metrics_follow_from_the_predictions(folder):
+    predictions, found = metrics.read_predictions(folder / "predictions.csv"), read(folder / "metrics.json")
+    trainings = metrics.read_trainings(*folder.parts[-2:], found["seeds"])
+    assert metrics.summarize(predictions, trainings, load_params()["evaluate"]) == found
+    for place, (_, one) in enumerate(predictions.groupby("seed", sort=False)):  # and once more, by nothing of ours
+        guess = one[one.columns[3:]].idxmax(axis=1).str[2:]
+        assert accuracy_score(one["label"], guess) == pytest.approx(found["accuracy"]["per_seed"][place], abs=1e-6)
+        macro_f1 = f1_score(one["label"], guess, average="macro")
+        assert macro_f1 == pytest.approx(found["macro_f1"]["per_seed"][place], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_what_a_study_found_follows_from_its_predictions(name):
+    predictions, trainings, _ = study_report.read(paths.study(name))
+    found = study_report.summary(studies.load(name), predictions, trainings, load_params()["evaluate"])
+    assert json.loads(json.dumps(found)) == read(paths.study(name) / "metrics.json")
