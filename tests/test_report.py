@@ -65,19 +65,19 @@ def test_the_papers_own_recalls_bear_out_its_table():
     built, checked = write_report("fergit", ["basic", "residual"])
     verdicts = checked["verdict"]
     for name in ("residual-accuracy", "basic-accuracy", "residual-gain", "residual-happy", "basic-fear"):
-        assert verdicts[f"fergit-{name}"] == "consistent", name
-    assert verdicts["fergit-residual-parameters"] == "consistent"
-    assert verdicts["fergit-residual-training-accuracy"] == "consistent"
-    assert set(verdicts[checked["metric"] == "minutes"]) == {"not tested here"}
+        assert verdicts[f"fergit-{name}"].startswith("reproduced"), name
+    assert verdicts["fergit-residual-parameters"] == "reproduced"
+    assert verdicts["fergit-residual-training-accuracy"].startswith("reproduced")
+    assert set(verdicts[checked["metric"] == "minutes"]) == {"not testable"}
     assert built["models"]["residual"]["accuracy"]["mean"] == pytest.approx(0.747, abs=1e-3)
     assert set(checked.index) == {claim.id for claim in published.CLAIMS if claim.dataset == "fergit"}
 
 
-def test_a_worse_network_is_not_consistent():
+def test_a_worse_network_reproduces_nothing():
     write_results("fergit", "residual", recalls=[0.3] * 7)
     _, checked = write_report("fergit", ["residual"])
     row = checked.loc["fergit-residual-accuracy"]
-    assert row["verdict"] == "not consistent" and "lower" in row["note"]
+    assert row["verdict"] == "not reproduced" and "lower" in row["note"]
     assert checked.loc["fergit-basic-accuracy", "verdict"] == "not tested here"
     assert checked.loc["fergit-residual-gain", "note"] == "needs both networks"
 
@@ -85,7 +85,7 @@ def test_a_worse_network_is_not_consistent():
 def test_a_failed_training_tests_nothing():
     write_results("ckplus", "residual", trained=False)
     built, checked = write_report("ckplus", ["residual"], protocol="frames")
-    assert set(checked["verdict"]) == {"not tested here"}
+    assert set(checked["verdict"]) == {"not tested here", "not testable"}
     assert built["models"]["residual"]["failed_seeds"] == ["0"]
     assert "failure" in present.failure_warning({0: {"trained": False}}, "residual")
 
@@ -93,7 +93,7 @@ def test_a_failed_training_tests_nothing():
 def test_another_protocol_is_not_the_papers():
     write_results("ckplus", "residual")
     built, checked = write_report("ckplus", ["residual"], protocol="subjects")
-    assert set(checked["verdict"]) == {"not tested here"}
+    assert set(checked["verdict"]) == {"not tested here", "not testable"}
     assert built["models"]["residual"]["paper_accuracy"] is None
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 
 from fergit import metrics, published
 
-CONSISTENT, NOT_CONSISTENT, NOT_TESTED = "consistent", "not consistent", "not tested here"
+VERDICTS = ("reproduced", "reproduced within intervals", "not reproduced", "not testable", "not tested here")
+REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_TESTABLE, NOT_TESTED = VERDICTS
 HALF_UNIT = 0.005  # the paper prints two decimals
 
 
@@ -22,10 +23,10 @@ def paper_table(dataset, model, protocol=None):
 def check(dataset, outcomes, comparison=None, level=0.95, protocol=None):
     """Set each claim of the paper on a data set beside our number.
 
-    A share of images (accuracy, recall) is *consistent* when the interval of the difference between ours and the
-    paper's, two independent samples, holds 0 (`metrics.consistency`). Macro F1 and the gain of the residual blocks
-    are consistent when our interval holds a number that rounds to the paper's; a count of parameters when it is
-    equal.
+    *Reproduced* is what rounds to the paper's number. *Reproduced within intervals* is a share of images (accuracy,
+    recall) when the interval of the difference between ours and the paper's, two independent samples, holds 0
+    (`metrics.consistency`); macro F1 and the gain of the residual blocks when our interval holds a number that rounds
+    to the paper's.
 
     Parameters
     ----------
@@ -41,8 +42,9 @@ def check(dataset, outcomes, comparison=None, level=0.95, protocol=None):
     Returns
     -------
     DataFrame
-        id, claim, page, network, metric, paper, ours, low, high (of ours, where there is one), verdict, note; a row
-        for each claim on this data set, none where the paper has none.
+        id, claim, page, network, metric, paper, ours, n (images that ours is a share of), low, high (of ours, where
+        there is one), verdict (of `VERDICTS`), note; a row for each claim on this data set, none where the paper has
+        none.
     """
     rows = []
     for claim in published.CLAIMS:
@@ -54,19 +56,19 @@ def check(dataset, outcomes, comparison=None, level=0.95, protocol=None):
             "paper": claim.value,
         }
         rows.append(row | _judge(claim, outcomes, comparison, level, protocol))
-    columns = ["id", "claim", "page", "network", "metric", "paper", "ours", "low", "high", "verdict", "note"]
+    columns = ["id", "claim", "page", "network", "metric", "paper", "ours", "n", "low", "high", "verdict", "note"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _judge(claim, outcomes, comparison, level, protocol):
     outcome = outcomes.get(claim.model)
     if claim.metric == "minutes":
-        return _not_tested("other hardware: not comparable")
+        return _not_tested("other hardware: not comparable", NOT_TESTABLE)
     if outcome is None:
         return _not_tested(f"this run has no {claim.model} network")
     if claim.metric == "parameters":
         ours = outcome.metrics["parameters"]
-        return _verdict(ours, None, None, ours == claim.value, "exact" if ours == claim.value else "")
+        return _verdict(claim, ours, None, (None, None), ours == claim.value, "")
     if protocol not in (None, "frames"):
         return _not_tested(f"CK+ was split by {protocol}, in the paper by frames")
     involved = ("basic", "residual") if claim.metric == "accuracy_gain" else (claim.model,)
@@ -95,14 +97,15 @@ def _share(claim, ours, interval, n, level):
         note = "outside our interval, within what two samples of these sizes allow"
     else:
         note = f"ours is {'higher' if ours > claim.value else 'lower'} than two samples of these sizes allow"
-    return _verdict(ours, *interval, result["consistent"], note)
+    return _verdict(claim, ours, n, interval, result["consistent"], note)
 
 
 def _macro_f1(claim, outcome, comparison, level):
     entry = outcome.metrics["macro_f1"]
     interval = entry[metrics.interval_key(level)]
     note = "of ours only: the paper's interval cannot be computed from its tables"
-    return _verdict(entry["mean"], *interval, _holds(interval, claim.value, HALF_UNIT), note)
+    n = outcome.metrics["n_test"]
+    return _verdict(claim, entry["mean"], n, interval, _holds(interval, claim.value, HALF_UNIT), note)
 
 
 def _gain(claim, outcome, comparison, level):
@@ -111,17 +114,18 @@ def _gain(claim, outcome, comparison, level):
     interval = comparison["low"], comparison["high"]
     note = "the interval holds 0: neither network is shown to be better" if _holds(interval, 0) else ""
     # Both of the paper's accuracies are rounded, so their difference is known to a whole unit only.
-    return _verdict(comparison["difference"], *interval, _holds(interval, claim.value, 2 * HALF_UNIT), note)
+    held = _holds(interval, claim.value, 2 * HALF_UNIT)
+    return _verdict(claim, comparison["difference"], outcome.metrics["n_test"], interval, held, note)
 
 
 def _training_accuracy(claim, outcome, comparison, level):
     values = [training.get("train_accuracy_at_best") for training in outcome.trainings.values()]
     if None in values:
         return _not_tested("not recorded")
-    ours = min(training["n_train"] for training in outcome.trainings.values())
-    result = metrics.consistency(claim.value, claim.n, float(np.mean(values)), ours, level, HALF_UNIT)
+    ours, n = float(np.mean(values)), min(training["n_train"] for training in outcome.trainings.values())
+    result = metrics.consistency(claim.value, claim.n, ours, n, level, HALF_UNIT)
     note = "ours is measured while training, with augmentation and dropout; of the paper's this is not said"
-    return _verdict(float(np.mean(values)), None, None, result["consistent"], note)
+    return _verdict(claim, ours, n, (None, None), result["consistent"], note)
 
 
 _MEASURES = {
@@ -137,15 +141,13 @@ def _holds(interval, value, tolerance=0.0):
     return interval[0] - tolerance <= value <= interval[1] + tolerance
 
 
-def _verdict(ours, low, high, consistent, note):
-    return {
-        "ours": ours,
-        "low": low,
-        "high": high,
-        "verdict": CONSISTENT if consistent else NOT_CONSISTENT,
-        "note": note,
-    }
+def _verdict(claim, ours, n, interval, holds, note):
+    low, high = interval
+    verdict = NOT_REPRODUCED
+    if holds:
+        verdict = REPRODUCED if abs(ours - claim.value) <= HALF_UNIT + 1e-9 else WITHIN
+    return {"ours": ours, "n": n, "low": low, "high": high, "verdict": verdict, "note": note}
 
 
-def _not_tested(note):
-    return {"ours": None, "low": None, "high": None, "verdict": NOT_TESTED, "note": note}
+def _not_tested(note, verdict=NOT_TESTED):
+    return {"ours": None, "n": None, "low": None, "high": None, "verdict": verdict, "note": note}

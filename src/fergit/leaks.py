@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from fergit import anomalies, ferplus, metrics
-from fergit.present import TITLES, counted, listed, percent, points
+from fergit.present import TITLES, counted, listed, p_value, percent, points
 
 NEAR = 0.95
 EXACT, CLOSE, NONE = KINDS = ("exact copy", "near copy", "no copy")  # in training
@@ -279,8 +279,8 @@ def _contrast(found, entry, kind, first, second):
     if not one:
         return ""
     level = percent(found["confidence_level"], 0)
-    p = "p < 0.0001" if one["p_holm"] < 1e-4 else f"p = {one['p_holm']:.2g}"
     return (
         f"Between {first} and {second} lie {points(one['difference'])} points ({level} interval "
-        f"{points(one['low'])} to {points(one['high'])}; Fisher's exact test, corrected by Holm: {p})."
+        f"{points(one['low'])} to {points(one['high'])}; Fisher's exact test, corrected by Holm: "
+        f"{p_value(one['p_holm'])})."
     )

@@ -18,8 +18,14 @@ def with_interval(mean, low, high):
 
 
 def points(difference):
-    """A difference of shares in percentage points, with its sign: ``+0.7``, ``−2.2``."""
-    return f"{100 * difference:+.1f}".replace("-", "−")
+    """A difference of shares in percentage points, with its sign: ``+0.7``, ``−2.2``, ``0.0``."""
+    text = f"{100 * difference:+.1f}"
+    return "0.0" if text[1:] == "0.0" else text.replace("-", "−")
+
+
+def p_value(p):
+    """``p = 0.023``, ``p < 0.0001``."""
+    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
 
 
 def markdown(table):
@@ -124,10 +130,10 @@ def headline(dataset, model, summary, level, paper=None):
         return f"{text} The paper has no such number."
     result = metrics.consistency(paper["accuracy"], paper["n_test"], entry["mean"], summary["n_test"], level)
     place = "inside" if low <= paper["accuracy"] <= high else "outside"
-    verdict = "consistent" if result["consistent"] else "not consistent"
+    verdict = "could be of equally good networks" if result["consistent"] else "are not of equally good networks"
     return (
         f"{text} The paper has **{percent(paper['accuracy'], 0)}** on {paper['n_test']:,} images, {place} this "
-        f"interval; as two independent samples the two are {verdict} ({percent(level, 0)} interval of the difference "
+        f"interval; as two independent samples the two {verdict} ({percent(level, 0)} interval of the difference "
         f"{points(result['low'])} to {points(result['high'])} points)."
     )
 
@@ -307,6 +313,7 @@ def claims_table(checked):
             "page": checked["page"],
             "paper": [number(row, row["paper"]) for _, row in checked.iterrows()],
             "ours": [ours(row) for _, row in checked.iterrows()],
+            "images": ["–" if pd.isna(n) else f"{n:,.0f}" for n in checked["n"]],
             "verdict": checked["verdict"],
             "note": checked["note"],
         }
@@ -318,10 +325,7 @@ def claims_sentence(checked, dataset):
     if checked.empty:
         return f"The paper has no numbers for this data set ({TITLES[dataset]}), so there is no claim to check."
     counts = checked["verdict"].value_counts()
-    parts = [
-        f"{counts.get(verdict, 0)} {verdict}"
-        for verdict in (claims.CONSISTENT, claims.NOT_CONSISTENT, claims.NOT_TESTED)
-    ]
+    parts = [f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS if verdict in counts]
     return f"Of {counted(len(checked), 'claim')} on {TITLES[dataset]}: {listed(parts)}."
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from fergit import claims, metrics, paths
 from fergit.errors import FergitError
-from fergit.present import counted, listed, percent, points
+from fergit.present import counted, listed, p_value, percent, points
 
 
 def read(folder):
@@ -200,7 +200,7 @@ def findings(found):
         said.append(
             f"The accuracy of the {row['network']} network with {row['variant']} less that with {first} is "
             f"**{points(row['difference'])} points** ({counted(row['seeds'], 'seed')}; {level} interval over images "
-            f"{_points(row['low'], row['high'])}{seeds}; {row['test']}: p = {row['p_holm']:.2g})."
+            f"{_points(row['low'], row['high'])}{seeds}; {row['test']}: {p_value(row['p_holm'])})."
         )
         low, high = row["over_seeds"] or (row["low"], row["high"])
         if low <= 0 <= high:

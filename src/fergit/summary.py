@@ -102,8 +102,9 @@ def _results_table(reports):
     level = present.percent(next(iter(reports.values()))["confidence_level"], 0)
     return (
         present.markdown(pd.DataFrame(rows))
-        + f"\n\nTest accuracy; in parentheses the {level} interval over images. *Consistent*: the {level} interval of "
-        "the difference between the paper's number and ours holds 0."
+        + f"\n\nTest accuracy; in parentheses the {level} interval over images. *Reproduced* is what rounds to the "
+        f"paper's number; *within intervals*: the {level} interval of the difference between the paper's number and "
+        "ours holds 0."
     )
 
 
