@@ -213,7 +213,7 @@ class Contradiction:
     statement: str  # in our words
     page: str
     finding: str
-    claims: tuple = ()  # ids of CLAIMS whose measured values tell something about it
+    claims: tuple = ()  # ids of what tells something about it: of CLAIMS, or "idle-weights" of the reconstruction
 
 
 CONTRADICTIONS = (
@@ -253,7 +253,8 @@ CONTRADICTIONS = (
     Contradiction(
         "Each of the six pairs of convolutions is followed by 2x2 pooling.",
         "75, 78",
-        "48 pixels can be halved five times; the reconstruction notebook shows what that does to the weights.",
+        "48 pixels can be halved five times, and five leave maps of one pixel, on which kernels meet padding.",
+        ("idle-weights",),
     ),
     Contradiction(
         "5x5 kernels in the first layer reduce the number of parameters.",

@@ -135,6 +135,11 @@ def _contradictions(reports):
         for claim in report["claims"]
         if claim["ours"] is not None
     }
+    idle = paths.results("reconstruction") / "tables" / "idle-weights.csv"
+    if idle.exists():
+        row = pd.read_csv(idle).query("poolings == 5 and network == 'residual'").iloc[0]
+        share = f"{row['only meet padding']:,} of {row['parameters']:,} weights ({row['share']})"
+        measured["idle-weights"] = f"with five, {share} never receive a gradient"
     rows = [
         (
             str(number),
