@@ -66,14 +66,66 @@ def test_cut_short(suffix):
 
 
 def test_no_image_at_all():
-    with pytest.raises(FergitError, match="not a JPEG, PNG or WebP"):
-        decode(b"Dear reader, this is a text file.", "a.png")
+    for data in (b"Dear reader, this is a text file.", b"GIF89a" + bytes(100), b"<svg/>"):
+        with pytest.raises(FergitError, match="not a JPEG, PNG or WebP"):
+            decode(data, "a.png")
+
+
+def test_a_progressive_jpeg_cut_in_the_middle():
+    progressive = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+    data = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 256, (96, 96), np.uint8), progressive)[1].tobytes()
+    assert decode(data, "a.jpg").std() > 0
+    with pytest.raises(FergitError, match="cut short"):
+        decode(data[: len(data) // 2], "a.jpg")
+
+
+PNG = encode(RAMP)
+HEADER = 33  # bytes: signature and IHDR
+
+
+@pytest.mark.parametrize("place", [20, 29, PNG.index(b"IDAT") + 20, -14, -1])
+def test_a_png_with_a_wrong_checksum_is_refused_without_another_word(place, capfd):
+    damaged = bytearray(PNG)
+    damaged[place] ^= 1
+    with pytest.raises(FergitError, match=r"a\.png: .* damaged"):
+        decode(bytes(damaged), "a.png")
+    assert capfd.readouterr().err == ""  # not libpng's own, which names no file
+
+
+def test_a_png_takes_no_memory_that_it_claims():
+    for claimed in (0x7FFF_FFFF, 0xFFFF_FFFF, len(PNG)):
+        lie = struct.pack(">I", claimed) + b"tEXt"
+        with pytest.raises(FergitError, match="damaged"):
+            decode(PNG[:HEADER] + lie + PNG[HEADER:], "a.png")
+
+
+def test_bombs_beside_the_pixels_are_passed_over():
+    packed = zlib.compress(bytes(50 << 20))
+    for extra in (
+        chunk(b"iCCP", b"x\0\0" + packed),
+        chunk(b"zTXt", b"x\0\0" + packed),
+        chunk(b"tEXt", b"x\0" + b"y" * (10 << 20)),
+        chunk(b"tEXt", b"x\0y") * 10_000,
+    ):
+        assert np.array_equal(decode(PNG[:HEADER] + extra + PNG[HEADER:], "a.png"), decode(PNG, "b.png"))
+    assert np.array_equal(decode(PNG + bytes(5000), "a.png"), decode(PNG, "b.png"))
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+def test_of_an_animation_the_first_image_is_taken(kind):
+    image_module = pytest.importorskip("PIL.Image")
+    import io
+
+    first, *others = [image_module.fromarray(np.full((48, 48), value, np.uint8)) for value in (50, 100, 200)]
+    first.save(buffer := io.BytesIO(), kind, save_all=True, append_images=others)
+    assert np.abs(decode(buffer.getvalue(), "a").astype(int) - 50).max() <= 1
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def bomb(width, height):
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     pixels = zlib.compress(bytes((width + 1) * 10))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")

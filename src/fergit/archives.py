@@ -9,6 +9,7 @@ import gzip
 import io
 import lzma
 import os
+import re
 import stat
 import tarfile
 import zipfile
@@ -20,11 +21,14 @@ from fergit.errors import FergitError
 MAX_MEMBERS = 200_000
 MAX_BYTES = 4 << 30  # of all members together, unpacked
 MAX_IMAGE_BYTES = 32 << 20
+MAX_HEADER_BYTES = 1 << 20  # of a member of a tar: long names and comments
 
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz")
 STREAMS = (".csv.xz", ".csv.gz", ".csv")
 SUFFIXES = (".zip", *TARS, *STREAMS)
-JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini")  # and all names with a leading dot
+JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini", "Icon\r")  # and all names with a leading dot
+# Control characters would break a message's one line; bytes that are no UTF-8 (lone surrogates), a zip.
+NO_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @contextlib.contextmanager
@@ -125,6 +129,9 @@ class _Archive:
     def _add(self, name, size, member):
         self._check(name)
         name = PurePosixPath(name).as_posix()  # without "./"
+        junk = any(part.startswith(".") or part in JUNK for part in name.split("/"))
+        if not junk and NO_TEXT.search(name):
+            raise FergitError(f"{self.name}: the name of member {name!r} is no plain text; rename it")
         if name in self._members:
             raise FergitError(f"{self.name}: member {name!r} is there twice; refused")
         self._bytes += size
@@ -132,7 +139,7 @@ class _Archive:
             raise FergitError(f"{self.name}: more than {MAX_MEMBERS:,} members; refused")
         if self._bytes > MAX_BYTES:
             raise FergitError(f"{self.name}: more than {MAX_BYTES >> 30} GiB unpacked; refused")
-        if not any(part.startswith(".") or part in JUNK for part in name.split("/")):
+        if not junk:
             self._members[name] = member
 
     @property
@@ -206,6 +213,9 @@ class _Zip(_Archive):
                     raise FergitError(f"{self.name}: member {info.filename!r} is a link or a device; refused")
                 if info.flag_bits & 1:
                     raise FergitError(f"{self.name}: member {info.filename!r} is encrypted; unpack it yourself")
+                # Of bzip2, zipfile unpacks whatever 4 KiB become, which is gigabytes if they are made for it.
+                if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise FergitError(f"{self.name}: member {info.filename!r} is not packed by deflate; pack it anew")
                 if info.is_dir():
                     self._check(info.filename)
                 else:
@@ -225,15 +235,18 @@ class _Tar(_Archive):
         with contextlib.ExitStack() as stack:
             openers = {".tar": open, ".tar.gz": gzip.open, ".tgz": gzip.open, ".tar.xz": lzma.open}
             raw = stack.enter_context(openers[suffix(path)](path, "rb"))
-            self._file = stack.enter_context(tarfile.open(fileobj=_Bounded(raw, name), mode="r:"))
+            bounded = _Bounded(raw, name, MAX_HEADER_BYTES)
+            self._file = stack.enter_context(tarfile.open(fileobj=bounded, mode="r:"))
             for info in self._file:
+                bounded.left = MAX_HEADER_BYTES
                 if info.isdir():
                     self._check(info.name)
                 # The types are named: a sparse member, a kind of regular one, can be larger than the file.
-                elif info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and info.sparse is None:
+                elif info.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and info.sparse is None and info.size >= 0:
                     self._add(info.name, info.size, info)
                 else:
                     raise FergitError(f"{self.name}: member {info.name!r} is a link, a device or sparse; refused")
+            bounded.left = None
             self._stack = stack.pop_all()
 
     def _open(self, member):
@@ -277,16 +290,23 @@ class _Guarded(io.RawIOBase):
 
 
 class _Bounded:
-    """A decompressed stream that ends with an error before it fills the disk or takes forever."""
+    """A decompressed stream that ends with an error before it fills the disk or memory, or takes forever.
 
-    def __init__(self, file, path):
-        self._file, self._path = file, path
+    ``left`` is how many bytes may still be read, until it is set anew: tarfile believes a header that tells its length.
+    """
+
+    def __init__(self, file, path, left=None):
+        self._file, self._path, self.left = file, path, left
 
     def _check(self, position):
         if position > MAX_BYTES:
             raise FergitError(f"{self._path}: more than {MAX_BYTES >> 30} GiB unpacked; refused")
 
     def read(self, size=-1):
+        if self.left is not None:
+            if not 0 <= size <= self.left:
+                raise FergitError(f"{self._path}: a header of more than {MAX_HEADER_BYTES >> 20} MiB; refused")
+            self.left -= size
         data = self._file.read(size if size >= 0 else MAX_BYTES + 1)
         self._check(self._file.tell())
         return data

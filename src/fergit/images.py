@@ -1,6 +1,7 @@
 """Image files, decoded to gray faces of 48x48 pixels."""
 
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -44,7 +45,7 @@ def decode(data, name):
     """
     size = _size(data)
     if size is None:
-        raise FergitError(f"{name}: not a JPEG, PNG or WebP image, or cut short")
+        raise FergitError(f"{name}: not a JPEG, PNG or WebP image, or cut short or damaged")
     if not (SMALLEST <= min(size) and max(size) <= LARGEST):
         raise FergitError(f"{name}: is {size[0]}x{size[1]} pixels; allowed: {SMALLEST} to {LARGEST} in both directions")
     try:
@@ -95,7 +96,7 @@ def _size(data):
     """
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
-            return struct.unpack(">II", data[16:24]) if b"IEND" in data[-1024:] else None
+            return _png_size(data)
         if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
             return _webp_size(data) if struct.unpack("<I", data[4:8])[0] + 8 <= len(data) else None
         if data.startswith(b"\xff\xd8"):
@@ -103,6 +104,24 @@ def _size(data):
     except (struct.error, IndexError):
         pass
     return None
+
+
+def _png_size(data):
+    """As `_size`; also None where a chunk that the image needs is damaged.
+
+    libpng would take memory for whatever length a chunk claims, and tell of damage in a line without the file's name.
+    """
+    position = 8
+    while True:
+        (length,) = struct.unpack(">I", data[position : position + 4])
+        end = position + 8 + length
+        kind = data[position + 4 : position + 8]
+        (checksum,) = struct.unpack(">I", data[end : end + 4])
+        if kind[:1].isupper() and checksum != zlib.crc32(memoryview(data)[position + 4 : end]):
+            return None
+        if kind == b"IEND":
+            return struct.unpack(">II", data[16:24])
+        position = end + 4
 
 
 def _jpeg_size(data):
