@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro lab test corners bench losses torture fuzz format lock
+.PHONY: help setup repro lab site test corners bench losses torture fuzz format lock
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ repro: setup  ## run the pipeline: whatever params.yaml asks for and is not ther
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+
+site: setup  ## write all pages and executed notebooks as a website into work/site
+	$(BIN)/python src/run.py site
 
 test: setup  ## run all tests
 	$(BIN)/pytest

@@ -86,6 +86,13 @@ def summary():
     summary.update()
 
 
+def site():
+    from fergit import site
+
+    site.build(paths.WORK / "site")
+    print(f"open {paths.relative(paths.WORK / 'site' / 'index.html')} in a browser")
+
+
 def _notebook(stage, name, folder, **items):
     from fergit.execute import execute_notebook
 
@@ -104,6 +111,7 @@ STAGES = {
     study_report: "say what a study found",
     leaks: "measure what copies, sources and labels do to the accuracy",
     summary: "write README.md's tables, REPLICATION.md and results/README.md",
+    site: "write all pages and executed notebooks as a website that needs no network",
 }
 
 

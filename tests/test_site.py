@@ -1,0 +1,123 @@
+"""The website of the committed pages and notebooks, and what it refuses."""
+
+import posixpath
+import re
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from fergit import paths, site
+from fergit.errors import FergitError
+
+
+class Page(HTMLParser):
+    """All start tags of a page; read here apart from how the build itself reads them."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def values(self, name, *tags):
+        return [attrs[name] for tag, attrs in self.tags if name in attrs and (not tags or tag in tags)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built") / "site"
+    site.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(folder):
+    return {path.relative_to(folder).as_posix(): Page(path) for path in sorted(folder.rglob("*.html"))}
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A project of a few pages, to break one thing in."""
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    (tmp_path / "README.md").write_text("# Home\n\n## A part\n\n[more](docs/more.md#how-so), [code](code.py)\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "more.md").write_text("# More\n\n## How so?\n\n[home](../README.md#a-part)\n")
+    (tmp_path / "code.py").write_text("x = 1\n")
+    return tmp_path
+
+
+def test_every_page_and_executed_notebook_is_there_and_can_be_reached(folder, pages):
+    wanted = {"index.html", "REPLICATION.html", "results/index.html", "data/index.html", "docs/reliability.html"}
+    wanted |= {paths.relative(path.with_suffix(".html")) for path in paths.RESULTS.rglob("*.ipynb")}
+    listed = set(pages["index.html"].values("href", "a"))
+    assert wanted <= set(pages) and wanted <= listed
+
+
+def test_every_link_and_anchor_leads_somewhere(folder, pages):
+    for name, page in pages.items():
+        for url in page.values("href") + page.values("src"):
+            parts = urlsplit(url)
+            if parts.scheme:
+                continue
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path)))
+            target = target if parts.path else name
+            assert (folder / target).is_file(), (name, url)
+            assert not parts.fragment or parts.fragment in pages[target].values("id"), (name, url)
+
+
+def test_nothing_is_loaded_from_the_network_and_nothing_is_run(folder, pages):
+    assert not re.search(r"url\(|@import|//", (folder / "site.css").read_text())
+    for name, page in pages.items():
+        tags = {tag for tag, _ in page.tags}
+        assert not tags & {"script", "iframe", "object", "embed", "video", "audio", "base", "form"}, name
+        loaded = page.values("src") + page.values("srcset") + page.values("href", "link")
+        assert not [url for url in loaded if urlsplit(url).scheme or url.startswith("//")], name
+        assert not [attrs for _, attrs in page.tags if any(key.startswith("on") for key in attrs)], name
+
+
+def test_pages_are_accessible(pages):
+    titles = [re.sub(r"\s+", " ", name) for name in pages]
+    assert len(set(titles)) == len(titles)
+    for name, page in pages.items():
+        tags = [tag for tag, _ in page.tags]
+        assert tags.count("title") == tags.count("main") == tags.count("h1") == 1, name
+        assert page.values("lang", "html") == ["en"], name
+        ids = page.values("id")
+        assert len(set(ids)) == len(ids), name
+        assert all(attrs.get("alt", "").startswith("Figure: ") for tag, attrs in page.tags if tag == "img"), name
+        assert len(page.values("aria-current")) <= 1, name
+
+
+def test_the_same_inputs_give_the_same_bytes_and_old_pages_vanish(root):
+    folder = root / "built"
+    site.build(folder)
+    before = {path.name: path.read_bytes() for path in folder.rglob("*.*")}
+    (folder / "old.html").write_text("old")
+    site.build(folder)
+    assert {path.name: path.read_bytes() for path in folder.rglob("*.*")} == before
+    assert set(before) == {"index.html", "more.html", "code.py.html", "site.css"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[x](docs/none.md)", "README.md: dead link: docs/none.md"),
+        ("[x](docs/more.md#none)", "README.md: dead link: docs/more.html#none"),
+        ("[x](#none)", "README.md: dead link: #none"),
+        ("[x](../elsewhere.md)", "README.md: dead link: ../elsewhere.md"),
+        ('<a href="none.html">x</a>', "README.md: dead link: none.html"),
+        ("![x](none.png)", "README.md: dead link: none.png"),
+        ("![x](https://example.org/x.png)", "README.md: would load https://example.org/x.png from the network"),
+        ("[x](https:doi.org/1)", "README.md: no address of a web page: https:doi.org/1"),
+    ],
+)
+def test_a_dead_link_is_refused_in_one_line_and_the_old_site_stays(root, text, said):
+    site.build(root / "built")
+    (root / "README.md").write_text(f"# Home\n\n## A part\n\n{text}\n")
+    with pytest.raises(FergitError, match=f"^{re.escape(said)}$"):
+        site.build(root / "built")
+    assert (root / "built" / "code.py.html").exists()
