@@ -82,6 +82,73 @@ def test_no_yaml(tmp_path, text, said):
     assert "\n" not in str(error.value)
 
 
+TEXT = paths.PARAMS.read_text()
+# Eleven levels of ten aliases each: a hundred thousand million ones, if anybody writes them out.
+LAUGHS = ["&a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]", *(f"&a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 11))]
+
+
+@pytest.mark.parametrize("text", [TEXT.replace("\n", "\r\n"), "\ufeff" + TEXT, "\ufeff" + TEXT.replace("\n", "\r\n")])
+def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path, text):
+    (tmp_path / "params.yaml").write_bytes(text.encode())
+    assert load_params(tmp_path / "params.yaml") == load_params()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (".nan", "is nan; allowed: "),
+        ("1e400", "is inf; allowed: less than"),
+        ("-.inf", "is -inf; allowed: greater than"),
+        ('"0.001"', "is '0.001'; allowed: a valid number"),
+        ("true", "is True; allowed: a valid number"),
+        ("2026-01-01", "allowed: a valid number"),
+        ("0x" + "f" * 8000, "is a number of 32000 bits"),
+        ("9" * 5000, "not valid YAML: Exceeds the limit"),
+        (f'"{"x" * 100_000}"', "is 'xxx"),
+        ('"a\\nb\\e[2J"', "is 'a\\nb\\x1b[2J'"),
+        ("&self [*self]", "allowed: a valid number"),
+        (f"[{', '.join(LAUGHS)}]", "allowed: a valid number"),
+        ("!!python/object/apply:os.system [id]", "could not determine a constructor"),
+        ("[" * 2000, "not valid YAML"),
+        ("\t1", "not valid YAML"),
+    ],
+)
+def test_strange_values_are_one_short_line(tmp_path, value, said):
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT.replace("learning_rate: 0.001", f"learning_rate: {value}"))
+    with pytest.raises(FergitError) as error:
+        load_params(path)
+    message = str(error.value)
+    assert said in message and message.isprintable() and len(message) < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"x: [{', '.join(LAUGHS)}]\n" + TEXT, "unknown key x; allowed: "),
+        ("1: 2\n" + TEXT, "unknown key 1; allowed: "),
+        ('"a\\nb": 2\n' + TEXT, "unknown key a\\nb; allowed: "),
+        ("? " + "x" * 10_000 + "\n: 1\n" + TEXT, "unknown key xxx"),
+        (TEXT + "---\n" + TEXT, "another document"),
+        (TEXT.replace("epochs: 100", "epochs: 1" + "0" * 4000), "less than or equal to 1000000"),
+        (TEXT.replace("seeds: [0]", f"seeds: {list(range(1001))}"), "at most 1000 items"),
+    ],
+)
+def test_strange_files_are_one_short_line(tmp_path, text, said):
+    assert text != TEXT
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(FergitError) as error:
+        load_params(tmp_path / "params.yaml")
+    message = str(error.value)
+    assert said in message and message.isprintable() and len(message) < 600
+
+
+def test_a_folder_instead(tmp_path):
+    (tmp_path / "params.yaml").mkdir()
+    with pytest.raises(FergitError, match="cannot be read"):
+        load_params(tmp_path / "params.yaml")
+
+
 def test_missing_file_and_missing_key(tmp_path, changed):
     with pytest.raises(FergitError, match="no such file"):
         load_params(tmp_path / "params.yaml")

@@ -31,10 +31,10 @@ def elsewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
-def define(elsewhere, monkeypatch, **changes):
+def define(elsewhere, monkeypatch, name="mine", **changes):
     path = elsewhere / "studies.yaml"
     with path.open("w") as file:
-        YAML().dump({"studies": {"mine": STUDY | changes}}, file)
+        YAML().dump({"studies": {name: STUDY | changes}}, file)
     monkeypatch.setattr(paths, "STUDIES", path)
 
 
@@ -58,6 +58,11 @@ def test_every_study_can_be_loaded():
         ({"models": ["resnet"]}, "mine.models.0 is 'resnet'; allowed: 'basic' or 'residual'"),
         ({"values": []}, "mine.values is []"),
         ({"sed": {}}, "unknown key studies.mine.sed; did you mean seeds?"),
+        ({"vary": "datasets"}, "unknown key datasets; allowed: "),
+        ({"vary": "train"}, "unknown key train; allowed: "),
+        ({"vary": "a\nb" * 1000}, "unknown key a\\nb"),
+        ({"values": [[[3, 5], [5, 3]]]}, "is nested; allowed: a number, a word or a list of them"),
+        ({"set": {"train.reduce_lr": {"patience": 3}}}, "is nested"),
     ],
 )
 def test_a_wrong_study_is_refused(changes, message, elsewhere, monkeypatch):
@@ -65,6 +70,14 @@ def test_a_wrong_study_is_refused(changes, message, elsewhere, monkeypatch):
     with pytest.raises(FergitError) as refused:
         studies.load("mine")
     assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "a.b", "A", "a b", "a\nb", "ä", "x" * 10_000, ""])
+def test_a_study_whose_name_is_no_folders_name_is_refused(name, elsewhere, monkeypatch):
+    define(elsewhere, monkeypatch, name)
+    with pytest.raises(FergitError, match="no name of a study; allowed: up to 64 of a-z") as refused:
+        load_studies()
+    assert str(refused.value).isprintable() and len(str(refused.value)) < 400
 
 
 def test_an_unknown_study_is_refused():

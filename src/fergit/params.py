@@ -3,6 +3,7 @@
 import copy
 import difflib
 import re
+import reprlib
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -11,11 +12,15 @@ from ruamel.yaml import YAML
 from fergit import paths
 from fergit.errors import FergitError
 
+SHOWN = reprlib.Repr()  # of a value in a message: aliases of aliases can make a few lines of YAML gigabytes long
+SHOWN.maxstring = SHOWN.maxother = 80
+LONGEST = 200  # characters that a message says of a value or key
+
 
 def _each_once(entries):
     for entry in entries:
         if entries.count(entry) > 1:
-            raise ValueError(f"{entry!r} stands there twice; allowed: each once")
+            raise ValueError(f"{_shown(entry)} stands there twice; allowed: each once")
     return entries
 
 
@@ -24,10 +29,12 @@ Network = Literal["basic", "residual"]
 Seed = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 EachOnce = AfterValidator(_each_once)
+Several = Field(min_length=1, max_length=1000)
 
 TRAINING = ("network", "augmentation", "train")  # the sections that decide a training, beside the data set's own
+UNKNOWN = ("extra_forbidden", "invalid_key")  # pydantic's words for a key that it does not know
 FIXED = ("train.device", "train.distribution")  # of a process, once it computes
 
 
@@ -139,7 +146,7 @@ class Params(Section):
 
     datasets: Annotated[list[Dataset], Field(min_length=1), EachOnce]
     models: Annotated[list[Network], Field(min_length=1), EachOnce]
-    seeds: Annotated[list[Seed], Field(min_length=1), EachOnce]
+    seeds: Annotated[list[Seed], Several, EachOnce]
     fetch: FetchParams
     network: NetworkParams
     augmentation: AugmentationParams
@@ -151,14 +158,24 @@ class Params(Section):
     ckplus: CkplusParams
 
 
+def _is_plain(value):
+    """Not deeper: comparing lists of lists of lists may never end."""
+    if isinstance(value, dict) or isinstance(value, list) and any(isinstance(entry, (list, dict)) for entry in value):
+        raise ValueError(f"{_shown(value)} is nested; allowed: a number, a word or a list of them")
+    return value
+
+
+Value = Annotated[Any, AfterValidator(_is_plain)]
+
+
 class StudyParams(Section):
     question: str
     dataset: Dataset
     models: Annotated[list[Network], Field(min_length=1), EachOnce]
-    seeds: Annotated[list[Seed], Field(min_length=1), EachOnce]
-    set: dict[str, Any]
+    seeds: Annotated[list[Seed], Several, EachOnce]
+    set: dict[str, Value]
     vary: str
-    values: Annotated[list[Any], Field(min_length=1), EachOnce]
+    values: Annotated[list[Value], Several, EachOnce]
 
     @model_validator(mode="after")
     def _varies(self):
@@ -167,10 +184,16 @@ class StudyParams(Section):
         return self
 
 
+def _names_a_folder(name):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise ValueError("no name of a study; allowed: up to 64 of a-z, 0-9, _ and -")
+    return name
+
+
 class StudiesParams(Section):
     """All of studies/params.yaml."""
 
-    studies: dict[str, StudyParams]
+    studies: dict[Annotated[str, AfterValidator(_names_a_folder)], StudyParams]
 
 
 def load_params(path=None):
@@ -209,7 +232,7 @@ def load_studies():
     try:
         StudiesParams.model_validate(values)
     except ValidationError as error:
-        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        first = _first(error)
         raise FergitError(f"{name}: {_explain(first, first['loc'], StudyParams)}") from None
     return values["studies"]
 
@@ -239,8 +262,10 @@ def with_values(params, changes, dataset, name):
         section, own = values, values[dataset]["overrides"]
         for parent in parents:
             section, own = (level.get(parent) if isinstance(level, dict) else None for level in (section, own))
-        if not isinstance(section, dict) or last not in section or parents[0] not in (*TRAINING, dataset):
-            raise FergitError(f"{name}: unknown key {key}; allowed: those of {', '.join(TRAINING)} and {dataset}")
+        known = isinstance(section, dict) and last in section and parents and parents[0] in (*TRAINING, dataset)
+        if not known:
+            allowed = f"those of {', '.join(TRAINING)} and {dataset}"
+            raise FergitError(f"{name}: unknown key {_plain(key)}; allowed: {allowed}")
         if key in FIXED:
             raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
         section[last] = value
@@ -259,11 +284,13 @@ def _read(path):
         raise FergitError(f"{name}: no such file; `git checkout {name}` brings it back") from None
     except UnicodeDecodeError:
         raise FergitError(f"{name}: not UTF-8 text") from None
+    except OSError as error:
+        raise FergitError(f"{name}: cannot be read ({error.strerror})") from None
     except Exception as error:  # ruamel lets ValueError, RecursionError and others through, beside its own
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         problem = str(getattr(error, "problem", None) or error or type(error).__name__).splitlines()[0]
-        raise FergitError(f"{name}{line}: not valid YAML: {problem}") from None
+        raise FergitError(f"{name}{line}: not valid YAML: {_plain(problem)}") from None
     if not isinstance(values, dict):
         raise FergitError(f"{name}: is {type(values).__name__}; allowed: sections such as `train:`")
     return values
@@ -333,24 +360,41 @@ def _validate(values, name):
                 where = (dataset, "overrides", section)
                 Params.model_fields[section].annotation.model_validate(_merge(values[section], changes))
     except ValidationError as error:
-        # A misspelt key is an unknown one and a missing one; the unknown one names the culprit.
-        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        first = _first(error)
         raise FergitError(f"{name}: {_explain(first, (*where, *first['loc']))}") from None
+
+
+def _first(error):
+    """The error to tell of: a misspelt key is an unknown one and a missing one; the unknown one names the culprit."""
+    return min(error.errors(), key=lambda found: found["type"] not in UNKNOWN)
 
 
 def _explain(error, where, model=None):
     """One line for a pydantic error: the key, the value, what is allowed."""
-    key = ".".join(str(part) for part in where if part != "[key]")
-    if error["type"] == "extra_forbidden":
+    where = [part for part in where if part != "[key]"]
+    key = _plain(".".join(map(str, where)))
+    if error["type"] in UNKNOWN:
         known = list(model.model_fields) if model else _known_keys(where[:-1])
-        near = difflib.get_close_matches(str(where[-1]), known, 1, 0.5)
+        near = difflib.get_close_matches(str(where[-1])[:LONGEST], known, 1, 0.5)
         return f"unknown key {key}; " + (f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}")
     if error["type"] == "missing":
         return f"{key} is missing"
     if error["type"] == "value_error":
-        return f"{key}: {error['ctx']['error']}"
-    allowed = error["msg"].removeprefix("Input should be ")
-    return f"{key} is {error['input']!r}; allowed: {allowed}"
+        return f"{key}: {_plain(str(error['ctx']['error']))}"
+    return f"{key} is {_shown(error['input'])}; allowed: {error['msg'].removeprefix('Input should be ')}"
+
+
+def _shown(value):
+    try:
+        return _plain(SHOWN.repr(value))
+    except ValueError:  # Python writes out no number of more than 4,300 digits
+        return f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+
+
+def _plain(text):
+    """Text of the user's own, short, and without line ends or what else moves a terminal's cursor."""
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def _known_keys(where):
