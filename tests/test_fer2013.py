@@ -1,6 +1,9 @@
 import gzip
 import io
 import lzma
+import os
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -8,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import fer2013
+from fergit import fer2013, paths
 from fergit.errors import FergitError
 
 RNG = np.random.default_rng(0)
@@ -137,6 +140,68 @@ def test_too_many_rows(tmp_path, monkeypatch):
         read_text(tmp_path, csv_text())
 
 
+READ_IN_LITTLE_MEMORY = """
+import resource, sys
+from fergit import fer2013
+from fergit.errors import FergitError
+
+path, fer2013.BLOCK, more = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+with open("/proc/self/statm") as file:
+    now = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + more, now + more))
+try:
+    print(len(fer2013.read(path)), "rows")
+except (FergitError, MemoryError) as error:
+    print(type(error).__name__, error)
+"""
+
+
+def read_in_little_memory(path, block=fer2013.BLOCK):
+    """What comes of reading a file with a gigabyte of memory, in a process of its own."""
+    command = [sys.executable, "-c", READ_IN_LITTLE_MEMORY, str(path), str(block), str(1 << 30)]
+    # One arena and one thread of OpenBLAS: each more would count as memory, whether used or not.
+    env = os.environ | {"PYTHONPATH": str(paths.ROOT / "src"), "MALLOC_ARENA_MAX": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+HEADER = b"emotion,pixels,Usage\n"
+linux = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux's account of memory")
+
+
+@linux
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".csv.xz"])
+def test_three_gigabytes_without_a_line_end_take_little_memory(tmp_path, suffix):
+    path = tmp_path / f"fer2013{suffix}"
+    if suffix == ".csv":
+        path.write_bytes(HEADER)
+        os.truncate(path, 3 << 30)  # nothing but a hole: it takes no room on the disk
+    else:
+        compress = gzip.compress if suffix == ".csv.gz" else lzma.compress
+        path.write_bytes(compress(HEADER) + compress(bytes(1 << 24)) * 192)
+    assert "line 2: longer than 65,536 bytes" in read_in_little_memory(path)
+    assert "MemoryError" in read_in_little_memory(path, block=1 << 40)  # read at once, it would not fit: the test tells
+
+
+@linux
+def test_a_first_line_of_three_gigabytes_takes_little_memory(tmp_path):
+    (tmp_path / "fer2013.csv").touch()
+    os.truncate(tmp_path / "fer2013.csv", 3 << 30)
+    assert "column emotion is not in the first line" in read_in_little_memory(tmp_path / "fer2013.csv")
+
+
+@linux
+@pytest.mark.corners
+def test_three_gigabytes_of_rows_are_read_in_little_memory(tmp_path):
+    """Rows that are right and wide: with as many blanks between the pixels as a line may have."""
+    row = b"6," + (b" " * 25).join([b"255"] * 2304) + b",Training\n"
+    rows = 64 * 785
+    assert rows * len(row) > 3 << 30
+    (tmp_path / "fer2013.csv.gz").write_bytes(gzip.compress(HEADER) + gzip.compress(row * 64) * 785)
+    assert read_in_little_memory(tmp_path / "fer2013.csv.gz") == f"{rows} rows\n"
+
+
 def write_folders(root, names):
     for index, name in enumerate(names):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -164,6 +229,22 @@ def test_folders_whose_names_tell_the_split(tmp_path):
 def test_folders_with_an_unknown_emotion(tmp_path):
     with pytest.raises(FergitError, match="unknown emotion 'bored'; allowed: angry"):
         fer2013.read(write_folders(tmp_path, ["train/bored/a.png"]))
+
+
+def test_folders_with_any_name_and_the_same_image_under_two_emotions(tmp_path):
+    names = ["train/angry/a 'b' \"c\" ä.png", "train/happy/a 'b' \"c\" ä.png", "train/Happy/顔.PNG"]
+    write_folders(tmp_path, names)
+    (tmp_path / names[1]).write_bytes((tmp_path / names[0]).read_bytes())  # counted as an oddity by anomalies
+    assert fer2013.read(tmp_path).sample_id.tolist() == [
+        "fer2013/Training/happy/顔.PNG",
+        "fer2013/Training/angry/a 'b' \"c\" ä.png",
+        "fer2013/Training/happy/a 'b' \"c\" ä.png",
+    ]
+
+
+def test_names_that_differ_in_nothing_that_counts(tmp_path):
+    with pytest.raises(FergitError, match=r"fer2013/Training/happy/a\.png is there twice"):
+        fer2013.read(write_folders(tmp_path, ["train/happy/a.png", "train/Happy/a.png"]))
 
 
 def test_a_folder_of_something_else(tmp_path):
