@@ -10,7 +10,7 @@ import sys
 from fergit import paths
 from fergit.errors import FergitError
 from fergit.files import write_text
-from fergit.params import load_params, load_studies, stage_params, tracked_params
+from fergit.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
 
 
 def check():
@@ -115,17 +115,39 @@ STAGES = {
 }
 
 
-def main():
-    parser = argparse.ArgumentParser(description="Run one stage of the pipeline, as dvc.yaml does.")
-    stages = parser.add_subparsers(required=True, metavar="stage")
+ARGUMENTS = {
+    "dataset": {"choices": Dataset.__args__, "help": f"one of {', '.join(Dataset.__args__)}"},
+    "model": {"choices": Network.__args__, "help": f"the network: {' or '.join(Network.__args__)}"},
+    "seed": {"type": int, "help": "a whole number from 0, of params.yaml's seeds"},
+    "name": {"help": "of a study in studies/params.yaml"},
+}
+
+
+def parser():
+    explained = "\n".join(f"  {name.upper():8} {argument['help']}" for name, argument in ARGUMENTS.items())
+    parser = argparse.ArgumentParser(
+        description="Run one stage of the pipeline, as dvc.yaml does.",
+        epilog=f"arguments:\n{explained}\n\nexample: python src/run.py train synthetic residual 0",
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=20),
+    )
+    stages = parser.add_subparsers(title="stages", required=True, metavar="stage", help="its arguments: what it does")
     for stage, description in STAGES.items():
-        arguments = stages.add_parser(stage.__name__.replace("_", "-"), help=description, description=description)
-        arguments.set_defaults(stage=stage)
-        for name in inspect.signature(stage).parameters:
-            arguments.add_argument(name, type=int if name == "seed" else str)
-    items = vars(parser.parse_args())
+        names = list(inspect.signature(stage).parameters)
+        takes = f"{' '.join(names).upper()}: " if names else ""
+        own = stages.add_parser(stage.__name__.replace("_", "-"), help=takes + description, description=description)
+        own.set_defaults(stage=stage)
+        for name in names:
+            own.add_argument(name, metavar=name.upper(), **ARGUMENTS[name])
+    return parser
+
+
+def main():
+    items = vars(parser().parse_args())
     try:
         items.pop("stage")(**items)
+    except KeyboardInterrupt:
+        print("error: interrupted; `dvc repro` goes on where it was", file=sys.stderr)
+        raise SystemExit(130) from None  # as a shell says it of SIGINT
     except FergitError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
