@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import time
 
@@ -14,7 +15,7 @@ METRICS = "results/synthetic/basic/metrics.json"
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
-    """A clone with its results committed. (Not in a folder with an umlaut: DVC's temporary experiments fail there.)"""
+    """A clone with its results committed."""
     clone = Clone(tmp_path_factory.mktemp("a folder") / "a clone")
     clone.run_small_pipeline()
     clone.commit()
@@ -143,6 +144,18 @@ def test_a_temporary_experiment_leaves_the_workspace_alone(clone):
     assert clone.sums() == before
     assert "ci70" in clone.git("show", f"{experiment(clone, 'aside')}:{METRICS}")
     clone.run("dvc", "exp", "remove", "aside")
+
+
+def test_experiments_in_a_folder_with_umlauts_need_a_cache_without(clone, tmp_path):
+    """DVC writes the cache's path in ASCII alone; that path is all that must be ASCII."""
+    twin = clone.copy(tmp_path / "Übung" / "clone")
+    twin.set("params.yaml", evaluate__confidence_level=0.6)
+    assert "'ascii' codec" in twin.run("dvc", "exp", "run", "--temp", "--name", "aside").stderr
+    shutil.move(twin.root / ".dvc/cache", tmp_path / "cache")
+    assert twin.run("dvc", "cache", "dir", "--local", str(tmp_path / "cache")).returncode == 0
+    done = twin.run("dvc", "exp", "run", "--temp", "--name", "aside")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ci60" in twin.git("show", f"{experiment(twin, 'aside')}:{METRICS}")
 
 
 SURROUNDINGS = {

@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import shutil
 import zipfile
 
@@ -145,6 +147,57 @@ def test_nothing_half_written_and_the_earlier_kept(folders, settings):
     write(paths.EXTERNAL / "ckplus48", {"CK+48/fear/S010_001_00000009.png": b"no image"})
     with pytest.raises(FergitError, match="S010_001_00000009"):
         datasets.fetch("ckplus", settings)
+    assert {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()} == before
+    assert [path.name for path in paths.RAW.iterdir()] == ["ckplus"]
+
+
+@pytest.mark.parametrize("kind", ["a file", "a link to nowhere", "a link to itself", "not there"])
+def test_external_is_no_folder(folders, settings, kind):
+    paths.EXTERNAL.rmdir()
+    if kind == "a file":
+        paths.EXTERNAL.write_bytes(b"")
+    elif kind != "not there":
+        paths.EXTERNAL.symlink_to("nowhere" if "nowhere" in kind else paths.EXTERNAL.name)
+    with pytest.raises(FergitError, match="ckplus: not in .*external/; get CK") as refused:
+        datasets.fetch("ckplus", settings)
+    assert "\n" not in str(refused.value) and list(paths.RAW.iterdir()) == []
+
+
+def test_a_folder_named_like_a_file_is_read_as_the_folder_it_is(folders, settings):
+    write_fer2013()
+    (paths.EXTERNAL / "fer2013.csv").rename(folders / "table")
+    (paths.EXTERNAL / "fer2013.csv").mkdir()  # as macOS unpacks it
+    with pytest.raises(FergitError, match=r"fer2013\.csv: holds neither fer2013\.csv nor folders"):
+        datasets.fetch("fer2013", settings)
+    (folders / "table").rename(paths.EXTERNAL / "fer2013.csv" / "fer2013.csv")
+    assert datasets.fetch("fer2013", settings)["images"] == 70
+
+
+def test_links_to_nowhere_and_strange_names_are_named(folders, settings):
+    (paths.EXTERNAL / "fer2013.csv").symlink_to("nowhere")
+    with pytest.raises(FergitError, match=r"fer2013\.csv: no such file"):
+        datasets.fetch("fer2013", settings)
+    named = {f"fer2013/train/angry/{name}.png": png(1) for name in ("a 'b'", "ä\udcff")}
+    (paths.EXTERNAL / "fer2013.csv").unlink()
+    write(paths.EXTERNAL, named)
+    with pytest.raises(FergitError, match="no plain text; rename it"):
+        datasets.fetch("fer2013", settings)
+    assert list(paths.RAW.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_full_disk_leaves_what_was_there(folders, settings, monkeypatch, code):
+    write(paths.EXTERNAL / "ckplus48", ckplus_files())
+    datasets.fetch("ckplus", settings)
+    before = {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()}
+
+    def fail(_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(FergitError, match=os.strerror(code)) as refused:
+        datasets.fetch("ckplus", settings)
+    assert "\n" not in str(refused.value)
     assert {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()} == before
     assert [path.name for path in paths.RAW.iterdir()] == ["ckplus"]
 

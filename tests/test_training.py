@@ -1,9 +1,11 @@
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
 
+import h5py
 import numpy as np
 import pytest
 from bars import barred
@@ -11,6 +13,7 @@ from bars import barred
 from fergit import augmentation, backend, paths, training
 from fergit.backend import keras
 from fergit.errors import FergitError
+from fergit.files import write_json
 from fergit.network import build_network
 from fergit.params import load_params
 
@@ -123,6 +126,27 @@ def test_seeds_differ_and_results_are_saved_and_predict_again(faces, params, els
     weights.unlink()
     with pytest.raises(FergitError, match="is missing; `dvc repro` trains it"):
         training.predict("test", "basic", 1, faces.images)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras' word for a layer that the file lacks
+def test_weights_of_something_else_are_refused(params, elsewhere):
+    summary = {"train": params["train"], "network": params["network"], "classes": list("abcd")}
+    write_json(paths.results("test", "basic", 0) / "training.json", summary)
+    file = paths.weights("test", "basic", 0)
+    file.parent.mkdir(parents=True)
+
+    def saved(model, classes):
+        build_network(model, classes, **params["network"]).save_weights(file)
+        return file.read_bytes()
+
+    with h5py.File(elsewhere / "other.h5", "w") as other:
+        other["x"] = [1, 2]
+    something = (elsewhere / "other.h5").read_bytes()
+    for data in (saved("residual", 4), saved("basic", 7), something, b"", b"text", pickle.dumps([1])):
+        file.write_bytes(data)
+        with pytest.raises(FergitError, match=r"seed-0\.weights\.h5: not weights of this basic network: ") as refused:
+            training.predict("test", "basic", 0, np.zeros((1, 48, 48), np.uint8))
+        assert "\n" not in str(refused.value)
 
 
 def test_batches_show_each_image_as_often_as_asked(faces, params):
