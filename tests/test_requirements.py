@@ -1,6 +1,8 @@
 """The lock files hold what pyproject.toml asks for, with hashes and without an address."""
 
 import re
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -45,6 +47,19 @@ def test_every_pin_has_a_hash_and_no_address(name):
 def test_both_lock_files_agree():
     plain, gpu = pinned("requirements.txt"), pinned("requirements-gpu.txt")
     assert {name: gpu.get(name) for name in plain} == plain
+
+
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 10, 13), (3, 14, 0)])
+def test_another_python_is_one_clear_line(tmp_path, version):
+    """A stand-in for that Python: it runs what `make setup` asks it, as if it were of that version."""
+    python, text = tmp_path / "python", ".".join(map(str, version))
+    code = f"import sys; sys.version_info, sys.version = {version}, '{text} (main)'; exec(sys.argv[1])"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{code}" "$2"\n')
+    python.chmod(0o755)
+    command = ["make", "setup", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
+    said = f"Python 3.11 to 3.13 is needed, this is {text}; say which: make PYTHON=python3.11"
+    assert done.returncode and said in done.stderr.splitlines() and not (tmp_path / "venv").exists()
 
 
 def test_licences_of_all_direct_dependencies_are_listed():
