@@ -80,6 +80,12 @@ def leaks(dataset):
     summary()
 
 
+def ship(dataset, model, seed):
+    from fergit import shipped
+
+    shipped.ship(dataset, model, seed)
+
+
 def summary():
     from fergit import summary
 
@@ -110,6 +116,7 @@ STAGES = {
     study: "train and test what a study of studies/params.yaml asks for",
     study_report: "say what a study found",
     leaks: "measure what copies, sources and labels do to the accuracy",
+    ship: "write a trained network as models/<dataset>-<model>.npz and .onnx",
     summary: "write README.md's tables, REPLICATION.md and results/README.md",
     site: "write all pages and executed notebooks as a website that needs no network",
 }

@@ -1,0 +1,97 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from fergit import shipped
+from fergit.augmentation import to_input
+from fergit.errors import FergitError
+from fergit.network import build_network
+from fergit.synthetic import draw_faces
+
+pytest.importorskip("onnx", reason="the package onnx, which writes networks, is not installed")
+
+ABOUT = {"model": "residual", "network": {}, "classes": list("abcdefg")}
+
+
+def shaken(kind, **settings):
+    """A network whose every weight matters: biases and normalizations are not the fresh ones."""
+    network, rng = build_network(kind, **settings), np.random.default_rng(0)
+    for variable in network.weights:
+        if variable.name != "kernel":
+            variable.assign(variable + rng.uniform(0, 0.5, variable.shape))
+    return network
+
+
+@pytest.fixture(scope="module")
+def stem(tmp_path_factory):
+    stem = tmp_path_factory.mktemp("models") / "test-residual"
+    shipped.save_network(shaken("residual"), ABOUT, stem)
+    return stem
+
+
+def inputs(count):
+    return to_input(draw_faces(count, seed=0)[0])
+
+
+def test_onnx_computes_what_keras_does(stem):
+    images = inputs(100)
+    net = cv2.dnn.readNetFromONNX(str(stem.with_suffix(".onnx")))
+    net.setInput(images.reshape(-1, 1, 48, 48))
+    expected = shipped.load_network(stem.with_suffix(".npz")).predict(images, verbose=0)
+    assert expected.std(axis=0).max() > 1e-3
+    assert np.abs(net.forward() - expected).max() <= 1e-5
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [("basic", {"poolings": 2}), ("residual", {"batch_normalization": "per_conv", "first_kernels": (7, 3)})],
+)
+def test_other_networks_can_be_written_too(kind, settings, tmp_path):
+    network = shaken(kind, classes=4, **settings)
+    about = {"model": kind, "network": settings, "classes": list("abcd")}
+    shipped.save_network(network, about, tmp_path / "x")
+    net = cv2.dnn.readNetFromONNX(str(tmp_path / "x.onnx"))
+    images = inputs(3)
+    net.setInput(images.reshape(-1, 1, 48, 48))
+    assert np.abs(net.forward() - shipped.load_network(tmp_path / "x.npz").predict(images, verbose=0)).max() <= 1e-5
+
+
+def test_rounding_to_float16_is_all_that_changes(stem):
+    images = inputs(50)
+    exact = shaken("residual").predict(images, verbose=0)
+    assert np.abs(shipped.load_network(stem.with_suffix(".npz")).predict(images, verbose=0) - exact).max() < 0.01
+
+
+def test_the_files_are_small_and_the_same_each_time(stem, tmp_path):
+    shipped.save_network(shaken("residual"), ABOUT, tmp_path / "again")
+    for suffix, size in ((".npz", 6e6), (".onnx", 11e6)):
+        data = stem.with_suffix(suffix).read_bytes()
+        assert len(data) < size and data == (tmp_path / "again").with_suffix(suffix).read_bytes()
+
+
+def test_what_is_no_such_file_is_named(tmp_path):
+    with pytest.raises(FergitError, match="no such file; `python src/run.py ship"):
+        shipped.load_network(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(FergitError, match=r"text\.npz: not a file that ship wrote"):
+        shipped.load_network(tmp_path / "text.npz")
+    np.savez(tmp_path / "other.npz", about=np.array(json.dumps(ABOUT)))
+    with pytest.raises(FergitError, match=r"other\.npz: not a file that ship wrote"):
+        shipped.load_network(tmp_path / "other.npz")
+
+
+def test_without_a_training_there_is_nothing_to_ship():
+    with pytest.raises(FergitError, match=r"training\.json is missing; `dvc repro` trains it"):
+        shipped.ship("synthetic", "residual", 987654)
+
+
+def test_the_shipped_files_agree():
+    """The promise of models/README.md, on 1,000 images."""
+    if not (shipped.WEIGHTS.exists() and shipped.ONNX.exists()):
+        pytest.skip("models/fergit-residual.* are not here")
+    images = inputs(1000)
+    net = cv2.dnn.readNetFromONNX(str(shipped.ONNX))
+    net.setInput(images.reshape(-1, 1, 48, 48))
+    assert np.abs(net.forward() - shipped.load_network().predict(images, verbose=0)).max() <= 1e-5
