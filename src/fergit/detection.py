@@ -1,0 +1,154 @@
+"""Faces in photographs: where they are, and how they are cut out so that they look like the training images.
+
+The detector is OpenCV's cascade ``haarcascade_frontalface_alt`` (Viola & Jones 2001), which comes inside
+opencv-python-headless, so nothing is downloaded. Against its siblings default and alt2 it finds nearly as many faces
+and has by far the fewest false alarms; MediaPipe's package no longer holds a model. ``benchmarks/photographs.py``
+measures that and every constant of this module; photographs.json beside it has the numbers.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from fergit.faces import SIDE
+
+WINDOW = 24  # pixels: smaller faces are too few pixels for cascade and network
+SOUGHT = 40  # pixels of the smallest face in the searched copy
+STEP, NEIGHBORS = 1.2, 3  # from one size of the window to the next; windows that must agree
+MIDDLE, SPREAD = 106.5, 0.4  # the logistic curve from the cascade's weight to confidence
+BORDER, TILTS, ENLARGED = 0.25, (0, 30, -30), 160  # the second look: share of the side, degrees, pixels
+FRAME = 1.05  # a training image's side, in sides of the box that the cascade finds in it
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face that was found.
+
+    Attributes
+    ----------
+    box : (int, int, int, int)
+        x, y, width, height in pixels; x and y may be negative where a face is cut off by the picture's border.
+    confidence : float
+        0 to 1: the share of faces among what the cascade gives such a weight, faces and false alarms being equally
+        frequent (measured).
+    tilt : int
+        Degrees by which the head is turned in the picture plane, clockwise as seen: 0, 30 or -30.
+    """
+
+    box: tuple
+    confidence: float
+    tilt: int = 0
+
+
+class CascadeDetector:
+    """Finds upright faces that look at the camera.
+
+    It searches a copy of the picture in which the smallest face sought has 40 pixels, so that the time depends on
+    `smallest` and hardly on the picture's size.
+
+    Parameters
+    ----------
+    smallest : float
+        Side of the smallest face sought, as a share of the picture's shorter side. Half the share takes four times
+        the time.
+    """
+
+    def __init__(self, smallest=1 / 12):
+        self.smallest = smallest
+        self.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt.xml")
+
+    def __call__(self, gray, thorough=True):
+        """Find the faces of a picture.
+
+        Parameters
+        ----------
+        gray : uint8 (height, width)
+        thorough : bool
+            Where nothing is found, look again: beyond the border, enlarged, and with the head turned by 30 degrees
+            either way. Takes several times as long; films do without, for they show the face again.
+
+        Returns
+        -------
+        list of Detection
+            The largest first.
+        """
+        height, width = gray.shape
+        copy, scale = gray, min(1, SOUGHT / (self.smallest * min(height, width)))
+        if scale < 1:
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            copy = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+        found = self._search(copy, np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]), 0)
+        if not found and thorough:
+            scale = max(1, ENLARGED / min(copy.shape)) * scale
+            for tilt in TILTS:
+                turned, there = _turned(gray if scale >= 1 else copy, gray.shape, scale, tilt)
+                found = self._search(turned, there, tilt)
+                if found:
+                    break
+        return found
+
+    def _search(self, image, there, tilt):
+        """Search an image which `there`, an affine map (2, 3), makes of the picture's coordinates."""
+        sought = max(WINDOW, round(self.smallest * min(image.shape)))
+        boxes, _, weights = self.cascade.detectMultiScale3(
+            image, STEP, NEIGHBORS, minSize=(sought, sought), outputRejectLevels=True
+        )
+        back = cv2.invertAffineTransform(there)
+        scale = np.hypot(back[0, 0], back[0, 1])
+        found = []
+        for (x, y, side, _), weight in sorted(zip(boxes, np.ravel(weights), strict=True), key=lambda one: -one[1]):
+            confidence = 1 / (1 + np.exp((MIDDLE - weight) / SPREAD))
+            cx, cy = back @ (x + side / 2, y + side / 2, 1)
+            own = side * scale
+            box = round(cx - own / 2), round(cy - own / 2), round(own), round(own)
+            # Of boxes about the same place, the one that the cascade is surest of stays.
+            if confidence >= 0.5 and not any(_same(box, other.box) for other in found):
+                found.append(Detection(box, float(confidence), tilt))
+        return sorted(found, key=lambda one: -one.box[2])
+
+
+def _same(one, other):
+    """Whether the middle of one of two square boxes lies in the other."""
+    apart = max(abs(one[axis] + one[2] / 2 - other[axis] - other[2] / 2) for axis in (0, 1))
+    return apart < max(one[2], other[2]) / 2
+
+
+def _turned(image, shape, scale, tilt):
+    """A copy in which a head that is turned by `tilt` is upright, with some border; and the map from picture to copy.
+
+    `image` is the picture, of `shape`, in whatever size; `scale` is the copy's.
+    """
+    height, width = shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, scale)
+    corners = matrix @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
+    size = np.ceil((1 + 2 * BORDER) * np.ptp(corners, axis=1)).astype(int)
+    matrix[:, 2] += size / 2 - corners.mean(axis=1)
+    own = np.diag([width / image.shape[1], height / image.shape[0], 1])
+    turned = cv2.warpAffine(image, matrix @ own, size.tolist(), borderMode=cv2.BORDER_REPLICATE)
+    return turned, matrix
+
+
+def crop(gray, detection, frame=FRAME):
+    """Cut out a face, upright and framed as the training images are, and resize it to 48x48.
+
+    Parameters
+    ----------
+    gray : uint8 (height, width)
+    detection : Detection
+    frame : float
+        Side of what is cut out, in sides of the box. The box's middle is the crop's; beyond the picture's border its
+        last pixels are repeated.
+
+    Returns
+    -------
+    uint8 (48, 48)
+    """
+    x, y, width, height = detection.box
+    center = x + width / 2, y + height / 2
+    side = frame * max(width, height)
+    pixels = max(SIDE, round(side))  # large faces are cut out as they are, and then averaged over areas
+    matrix = cv2.getRotationMatrix2D(center, detection.tilt, pixels / side)
+    matrix[:, 2] += pixels / 2 - np.array(center)
+    face = cv2.warpAffine(gray, matrix, (pixels, pixels), borderMode=cv2.BORDER_REPLICATE)
+    return face if pixels == SIDE else cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
