@@ -76,8 +76,10 @@ class Job:
             if not path.is_dir():
                 self.inputs.append((path, Path(path.name)))
                 return
+            copies = self.annotated.resolve() if self.annotated else None
             for file in photographs.find(path):
-                if self.annotated is None or self.annotated.resolve() not in file.resolve().parents:
+                # Copies of an earlier run, in a folder within this one, are not read.
+                if copies is None or path.resolve() not in copies.parents or copies not in file.resolve().parents:
                     self.inputs.append((file, file.relative_to(path)))
         except FergitError as error:
             self.fail(error)

@@ -35,7 +35,7 @@ class Face:
     probabilities : dict
         {expression: float}, the seven in the order of `CLASSES`; they add up to 1.
     confidence : float
-        The detector's, 0 to 1, that this is a face (see `fergit.detection.Detection`).
+        The detector's, 0.5 to 1, that this is a face (see `fergit.detection.Detection`).
     tilt : int
         Degrees by which the head is turned, clockwise: 0, 30 or -30.
     """

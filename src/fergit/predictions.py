@@ -87,11 +87,12 @@ def annotate(picture, faces):
         cv2.rectangle(copy, (x, y), (x + width, y + height), GREEN, line)
         text = f"{face.label} {face.probability:.0%}"
         size = max(0.35, min(width / 150, min(copy.shape[:2]) / 300))
-        (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, line)
+        pen = max(1, round(1.5 * size))
+        (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, pen)
         left = max(0, min(x, copy.shape[1] - wide))
         base = y - below if y - below - high >= 0 else min(copy.shape[0] - below, y + height + high + below)
         cv2.rectangle(copy, (left, base - high - below // 2), (left + wide, base + below), GREEN, cv2.FILLED)
-        cv2.putText(copy, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), line, cv2.LINE_AA)
+        cv2.putText(copy, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), pen, cv2.LINE_AA)
     return copy
 
 
@@ -139,9 +140,9 @@ class Course:
         if bins:
             with np.errstate(invalid="ignore"):
                 means = self.sums[:bins] / self.counts[:bins, np.newaxis]
-            # The last frame's time is known, the others' are as many frames earlier.
-            ends = np.minimum((np.arange(bins) + 0.5) * self.per_bin, self.frames - 1)
-            seconds = ends * self.seconds / max(1, self.frames - 1)
+            # Evenly spread up to the last frame, whose time is known.
+            middles = np.minimum(np.arange(bins) * self.per_bin + (self.per_bin - 1) / 2, self.frames - 1)
+            seconds = middles * self.seconds / max(1, self.frames - 1)
             for label, values in zip(CLASSES, means.T, strict=True):
                 axes.plot(seconds, values, label=label, marker="." if bins < 50 else None)
         axes.set(title=self.name, xlabel="seconds", ylabel="probability", ylim=(0, 1))

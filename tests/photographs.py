@@ -1,0 +1,33 @@
+"""Pictures with drawn faces, and a recognizer that does not need the shipped network; for the tests of predictions."""
+
+import cv2
+import numpy as np
+
+from fergit.detection import CascadeDetector
+from fergit.predict import CLASSES, ExpressionRecognizer
+from fergit.synthetic import draw_faces
+
+
+class Recognizer(ExpressionRecognizer):
+    """The real detector; the "network" says happy for bright faces, sad for dark ones."""
+
+    def __init__(self):
+        self.detect = CascadeDetector()
+
+    def _probabilities(self, faces):
+        share = faces.mean(axis=(1, 2)) / 255
+        probabilities = np.zeros((len(faces), len(CLASSES)), np.float32)
+        probabilities[:, CLASSES.index("happy")] = share
+        probabilities[:, CLASSES.index("sad")] = 1 - share
+        return probabilities
+
+
+def portrait(people=1, side=150):
+    """Drawn faces side by side before a gray wall: uint8 (2 side, 2 side * people), and their boxes."""
+    faces = draw_faces(people, seed=3)[0]
+    wall, boxes = np.full((2 * side, 2 * side * people), 128, np.uint8), []
+    for number, face in enumerate(faces):
+        x, y = 2 * side * number + side // 2, side // 2
+        wall[y : y + side, x : x + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
+        boxes.append((x, y, side, side))
+    return wall, boxes

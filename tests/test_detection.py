@@ -1,0 +1,87 @@
+import cv2
+import numpy as np
+import pytest
+from photographs import portrait
+
+from fergit.detection import FRAME, CascadeDetector, Detection, crop
+
+
+@pytest.fixture(scope="module")
+def detect():
+    return CascadeDetector()
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    """A photograph of one face, (224, 113) its middle."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image, which has a photograph, is not installed")
+    return cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2GRAY)
+
+
+def is_about(detection, box, part=0.25):
+    middle = [detection.box[i] + detection.box[2] / 2 - box[i] - box[2] / 2 for i in (0, 1)]
+    return max(map(abs, middle)) < part * box[2] and 0.6 < detection.box[2] / box[2] < 1.4
+
+
+@pytest.mark.parametrize("side", [60, 150, 800])
+def test_faces_of_any_size_are_found(detect, side):
+    picture, (box,) = portrait(side=side)
+    (found,) = detect(picture)
+    assert is_about(found, box) and 0.5 <= found.confidence <= 1 and found.tilt == 0
+
+
+def test_several_faces_are_found_each_once(detect):
+    picture, boxes = portrait(people=3)
+    found = detect(picture)
+    assert len(found) == 3
+    assert all(any(is_about(one, box) for one in found) for box in boxes)
+    assert [one.box[2] for one in found] == sorted((one.box[2] for one in found), reverse=True)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (300, 5), (48, 48), (480, 640), (3000, 4000)])
+def test_pictures_without_a_face(detect, shape):
+    assert detect(np.full(shape, 128, np.uint8)) == []
+
+
+@pytest.mark.parametrize("turn", [-30, 30])
+def test_a_turned_head_is_found_at_a_second_look(detect, astronaut, turn):
+    clockwise = cv2.warpAffine(astronaut, cv2.getRotationMatrix2D((224, 113), -turn, 1), (512, 512))
+    assert detect(clockwise, thorough=False) == []
+    (found,) = detect(clockwise)
+    assert found.tilt == turn and is_about(found, (174, 63, 100, 100))
+    upright = crop(astronaut, detect(astronaut)[0]).astype(float)
+    assert np.corrcoef(upright.ravel(), crop(clockwise, found).ravel())[0, 1] > 0.8
+
+
+def test_a_face_that_fills_the_picture_is_found_at_a_second_look(detect, astronaut):
+    tight = np.ascontiguousarray(astronaut[66:163, 177:274])
+    for picture in (tight, cv2.resize(tight, (48, 48), interpolation=cv2.INTER_AREA)):
+        (found,) = detect(picture)
+        assert is_about(found, (0, 0, *picture.shape))
+
+
+def test_a_crop_is_framed_as_said():
+    picture = np.zeros((300, 400), np.uint8)
+    picture[100:180, 200:280] = 255  # exactly what is to be cut out
+    side = round(80 / FRAME)
+    box = (240 - side // 2, 140 - side // 2, side, side)
+    face = crop(picture, Detection(box, 1.0), frame=80 / side)
+    assert face.shape == (48, 48) and face.dtype == np.uint8 and face[2:-2, 2:-2].min() == 255
+    wider = crop(picture, Detection(box, 1.0), frame=120 / side)
+    assert wider[:6].max() == 0 and abs(wider.mean() / 255 - (80 / 120) ** 2) < 0.05
+
+
+def test_a_crop_beyond_the_border_repeats_it():
+    face = crop(np.full((60, 60), 7, np.uint8), Detection((-20, 30, 50, 50), 1.0))
+    assert face.min() == face.max() == 7
+
+
+def test_a_crop_of_a_turned_head_is_upright():
+    rows = np.repeat(np.linspace(0, 255, 48).astype(np.uint8)[:, None], 48, axis=1)
+    clockwise = cv2.warpAffine(
+        cv2.copyMakeBorder(rows, 30, 30, 30, 30, cv2.BORDER_REPLICATE),
+        cv2.getRotationMatrix2D((53.5, 53.5), -30, 1),
+        (108, 108),
+    )
+    upright = crop(clockwise, Detection((30, 30, 48, 48), 1.0, tilt=30), frame=1)
+    assert np.abs(upright[8:-8, 8:-8].astype(int) - rows[8:-8, 8:-8]).max() < 16
