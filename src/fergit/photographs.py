@@ -107,6 +107,25 @@ def to_gray(image, color):
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY if color == "bgr" else cv2.COLOR_RGB2GRAY)
 
 
+def drawn(count, seed=0):
+    """Pictures of drawn people before a wall, for where there are no photographs.
+
+    Returns
+    -------
+    list of (str, uint8 (300, 400, 3))
+        The expression, and the picture of one face of 150 pixels; blue, green, red.
+    """
+    from fergit.synthetic import CLASSES, draw_faces
+
+    pictures = []
+    for number, (face, label) in enumerate(zip(*draw_faces(count, seed)[:2], strict=True)):
+        wall = np.full((300, 400), 110 + 9 * (number % 10), np.uint8)
+        x = 40 + 37 * number % 170
+        wall[75:225, x : x + 150] = cv2.resize(face, (150, 150), interpolation=cv2.INTER_CUBIC)
+        pictures.append((CLASSES[label], cv2.cvtColor(wall, cv2.COLOR_GRAY2BGR)))
+    return pictures
+
+
 class Film:
     """The frames of a film or a camera, one at a time.
 

@@ -1,0 +1,59 @@
+"""The notebook of one's own photographs runs anywhere, and says what it saw."""
+
+import cv2
+import nbformat
+import papermill
+import pytest
+from photographs import portrait
+
+from fergit import paths
+from fergit.execute import ENVIRONMENT
+from fergit.predict import NETWORK
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """The shipped network, or where it is missing a fresh one, which needs the package onnx."""
+    if NETWORK.exists():
+        return NETWORK
+    pytest.importorskip("onnx", reason="models/fergit-residual.onnx is not here, nor onnx to write a stand-in")
+    from fergit.network import build_network
+    from fergit.shipped import save_network
+
+    stem = tmp_path_factory.mktemp("models") / "fresh"
+    save_network(build_network("residual"), {"model": "residual", "network": {}, "classes": list("abcdefg")}, stem)
+    return stem.with_suffix(".onnx")
+
+
+def run(tmp_path, monkeypatch, **parameters):
+    """Everything that the executed notebook says."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    executed = tmp_path / "executed.ipynb"
+    parameters = {name: value if value is None else str(value) for name, value in parameters.items()}
+    papermill.execute_notebook(
+        paths.NOTEBOOKS / "06-own-photos.ipynb", executed, parameters, kernel_name="python3", progress_bar=False
+    )
+    outputs = [one for cell in nbformat.read(executed, 4).cells for one in cell.get("outputs", [])]
+    assert not [one for one in outputs if one.get("name") == "stderr"]
+    return "".join(one.get("text", "") or str(one.get("data", "")) for one in outputs)
+
+
+def test_with_drawn_people(network, tmp_path, monkeypatch):
+    said = run(tmp_path, monkeypatch, network=network)
+    assert "24 pictures" in said and "of 24 pictures a face was found" in said and "named as they were drawn" in said
+
+
+def test_with_a_folder(network, tmp_path, monkeypatch):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "two.png"), portrait(people=2)[0])
+    cv2.imwrite(str(folder / "wall.png"), portrait()[0] * 0)
+    (folder / "broken.jpg").write_text("hello")
+    said = run(tmp_path, monkeypatch, network=network, folder=folder)
+    assert "2 pictures" in said and "In 1 of 2 pictures a face was found" in said and "broken.jpg: not a photo" in said
+
+
+def test_without_any_face(network, tmp_path, monkeypatch):
+    cv2.imwrite(str(tmp_path / "wall.png"), portrait()[0] * 0)
+    assert "In 0 of 1 pictures a face was found" in run(tmp_path, monkeypatch, network=network, folder=tmp_path)
