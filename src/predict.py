@@ -43,9 +43,9 @@ def parse(arguments):
     parser.add_argument(
         "--smallest",
         type=float,
-        default=1 / 12,
+        default=0.1,
         metavar="SHARE",
-        help="smallest face sought, as a share of the picture's shorter side (0.083); half of it: four times as long",
+        help="smallest face sought, as a share of the picture's shorter side (0.1); half of it: four times as long",
     )
     options = parser.parse_args(arguments)
     if not options.paths and options.camera is None:

@@ -50,7 +50,7 @@ def test_a_turned_head_is_found_at_a_second_look(detect, astronaut, turn):
     (found,) = detect(clockwise)
     assert found.tilt == turn and is_about(found, (174, 63, 100, 100))
     upright = crop(astronaut, detect(astronaut)[0]).astype(float)
-    assert np.corrcoef(upright.ravel(), crop(clockwise, found).ravel())[0, 1] > 0.8
+    assert np.corrcoef(upright.ravel(), crop(clockwise, found).ravel())[0, 1] > 0.7
 
 
 def test_a_face_that_fills_the_picture_is_found_at_a_second_look(detect, astronaut):

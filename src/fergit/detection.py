@@ -14,10 +14,12 @@ import numpy as np
 from fergit.faces import SIDE
 
 WINDOW = 24  # pixels: smaller faces are too few pixels for cascade and network
-SOUGHT = 40  # pixels of the smallest face in the searched copy
+SOUGHT = 48  # pixels of the smallest face in the searched copy: what the network takes
 STEP, NEIGHBORS = 1.2, 2  # from one size of the window to the next; windows that must agree
 MIDDLE, SPREAD = 106.9, 0.4  # the logistic curve from the cascade's weight to confidence
-BORDER, TILTS, ENLARGED = 0.25, (0, 30, -30), 160  # the second look: share of the side, degrees, pixels
+# The second look: border as a share of the side, degrees, pixels of the shorter side, and by how much a face must be
+# larger than at the first (or its three searches of a larger picture would take ten times as long).
+BORDER, TILTS, ENLARGED, LARGER = 0.25, (0, 30, -30), 160, 1.5
 FRAME = 1.05  # a training image's side, in sides of the box that the cascade finds in it
 
 
@@ -44,7 +46,7 @@ class Detection:
 class CascadeDetector:
     """Finds upright faces that look at the camera.
 
-    It searches a copy of the picture in which the smallest face sought has 40 pixels, so that the time depends on
+    It searches a copy of the picture in which the smallest face sought has 48 pixels, so that the time depends on
     `smallest` and hardly on the picture's size.
 
     Parameters
@@ -54,7 +56,7 @@ class CascadeDetector:
         the time.
     """
 
-    def __init__(self, smallest=1 / 12):
+    def __init__(self, smallest=1 / 10):
         self.smallest = smallest
         self.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt.xml")
 
@@ -65,8 +67,9 @@ class CascadeDetector:
         ----------
         gray : uint8 (height, width)
         thorough : bool
-            Where nothing is found, look again: beyond the border, enlarged, and with the head turned by 30 degrees
-            either way. Takes several times as long; films do without, for they show the face again.
+            Where nothing is found, look again for somewhat larger faces: beyond the border, enlarged, and with the
+            head turned by 30 degrees either way. Takes several times as long; films do without, for they show the
+            face again.
 
         Returns
         -------
@@ -78,19 +81,20 @@ class CascadeDetector:
         if scale < 1:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             copy = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-        found = self._search(copy, np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]), 0)
+        sought = self.smallest * min(height, width)
+        found = self._search(copy, np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]), 0, sought * scale)
         if not found and thorough:
             scale = max(1, ENLARGED / min(copy.shape)) * scale
             for tilt in TILTS:
                 turned, there = _turned(gray if scale >= 1 else copy, gray.shape, scale, tilt)
-                found = self._search(turned, there, tilt)
+                found = self._search(turned, there, tilt, LARGER * sought * scale)
                 if found:
                     break
         return found
 
-    def _search(self, image, there, tilt):
+    def _search(self, image, there, tilt, sought):
         """Search an image which `there`, an affine map (2, 3), makes of the picture's coordinates."""
-        sought = max(WINDOW, round(self.smallest * min(image.shape)))
+        sought = max(WINDOW, round(sought))
         boxes, _, weights = self.cascade.detectMultiScale3(
             image, STEP, NEIGHBORS, minSize=(sought, sought), outputRejectLevels=True
         )

@@ -72,7 +72,7 @@ class ExpressionRecognizer:
         There is no such network, or it is none.
     """
 
-    def __init__(self, network=NETWORK, smallest=1 / 12):
+    def __init__(self, network=NETWORK, smallest=1 / 10):
         self.detect = CascadeDetector(smallest)
         name = paths.relative(network)
         if not Path(network).is_file():
