@@ -97,6 +97,34 @@ def test_a_film_that_was_cut_short(film, tmp_path, capfd):
     assert (tmp_path / "a.csv").exists()
 
 
+def test_a_camera_runs_until_it_is_interrupted(tmp_path, monkeypatch, capsys):
+    class Camera:
+        name, camera, frames, rate = "camera 0", True, 0, 25.0
+
+        def __init__(self, source):
+            assert source == 0
+
+        def __iter__(self):
+            yield from [cv2.cvtColor(portrait()[0], cv2.COLOR_GRAY2BGR)] * 3
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.photographs, "Film", Camera)
+    assert run("--camera", "0", "--csv", tmp_path / "a.csv", "--annotated", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "camera 0: 3 frames, 3 with a face" in said and len(said.splitlines()) == 2
+    assert [row["frame"] for row in csv.DictReader((tmp_path / "a.csv").open())] == list("012")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "camera-0.mp4"]
+
+
+def test_an_interruption_leaves_nothing_half_written(folder, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Recognizer, "predict", interrupted)
+    assert run(folder, "--csv", tmp_path / "a.csv") == 130
+    assert not list(tmp_path.glob("*.csv*")) and not list(tmp_path.glob(".a*"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
