@@ -1,9 +1,12 @@
 """Faces in photographs: where they are, and how they are cut out so that they look like the training images.
 
 The detector is OpenCV's cascade ``haarcascade_frontalface_alt`` (Viola & Jones 2001), which comes inside
-opencv-python-headless, so nothing is downloaded. Against its siblings default and alt2 it finds nearly as many faces
-and has by far the fewest false alarms; MediaPipe's package no longer holds a model. ``benchmarks/photographs.py``
-measures that and every constant of this module; photographs.json beside it has the numbers.
+opencv-python-headless, so nothing is downloaded; MediaPipe's package no longer holds a model. Measured on FERGIT's
+faces, pasted into photographs: it finds 97 % of muxspace's and 72 % of FER2013's, many of which are turned away or half
+covered, with one false alarm in 68 photographs. Its sibling alt2 does about as well, default has five to ten times
+the false alarms. The second look finds 85 and 65 % of the heads turned by 30 degrees, of which the first finds 5 and
+2 %, and most faces that fill the picture. ``benchmarks/photographs.py`` measures this and every constant of this
+module; photographs.json beside it has the numbers.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from fergit.errors import FergitError
 from fergit.images import _size  # private there only because committed results depend on that file's bytes
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-FILMS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm")
+FILMS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".wmv")
 LARGEST = 250  # million pixels; 750 MB once decoded
 COLORS = {"gray": 2, "bgr": 3, "rgb": 3}  # with the number of dimensions
 

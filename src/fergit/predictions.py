@@ -145,6 +145,7 @@ class Course:
             seconds = middles * self.seconds / max(1, self.frames - 1)
             for label, values in zip(CLASSES, means.T, strict=True):
                 axes.plot(seconds, values, label=label, marker="." if bins < 50 else None)
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
         axes.set(title=self.name, xlabel="seconds", ylabel="probability", ylim=(0, 1))
 
 
@@ -161,5 +162,4 @@ def plot_courses(courses, file):
     figure = Figure(figsize=(11, 3.2 * len(courses)), layout="constrained")
     for axes, course in zip(np.ravel(figure.subplots(len(courses), squeeze=False)), courses, strict=True):
         course.draw(axes)
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
