@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from photographs import portrait
+from portraits import portrait
 
 from fergit.detection import FRAME, CascadeDetector, Detection, crop
 

@@ -4,7 +4,7 @@ import cv2
 import nbformat
 import papermill
 import pytest
-from photographs import portrait
+from portraits import portrait
 
 from fergit import paths
 from fergit.execute import ENVIRONMENT

@@ -5,7 +5,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from photographs import Recognizer, portrait
+from portraits import Recognizer, portrait
 
 from fergit import paths
 from fergit.errors import FergitError

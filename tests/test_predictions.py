@@ -6,7 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from photographs import Recognizer, portrait
+from portraits import Recognizer, portrait
 
 import predict as command
 from fergit.predict import CLASSES, Face
