@@ -4,9 +4,9 @@ The detector is OpenCV's cascade ``haarcascade_frontalface_alt`` (Viola & Jones 
 opencv-python-headless, so nothing is downloaded; MediaPipe's package no longer holds a model. Measured on FERGIT's
 faces, pasted into photographs: it finds 97 % of muxspace's and 72 % of FER2013's, many of which are turned away or half
 covered, with one false alarm in 68 photographs. Its sibling alt2 does about as well, default has five times the
-false alarms and more. The second look finds 85 and 65 % of the heads turned by 30 degrees, of which the first finds 5 and
-2 %, and most faces that fill the picture. ``benchmarks/photographs.py`` measures this and every constant of this
-module; photographs.json beside it has the numbers.
+false alarms and more. The second look finds 85 and 65 % of the heads turned by 30 degrees, of which the first finds
+5 and 2 %, and most faces that fill the picture. ``benchmarks/photographs.py`` measures this and every constant of
+this module; photographs.json beside it has the numbers.
 """
 
 from dataclasses import dataclass
