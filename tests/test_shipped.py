@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import shipped
+from fergit import paths, shipped
 from fergit.augmentation import to_input
 from fergit.errors import FergitError
+from fergit.files import write_json
 from fergit.network import build_network
 from fergit.synthetic import draw_faces
 
@@ -93,6 +94,24 @@ def test_what_is_no_such_file_is_named(tmp_path):
 def test_without_a_training_there_is_nothing_to_ship():
     with pytest.raises(FergitError, match=r"training\.json is missing; `dvc repro` trains it"):
         shipped.ship("synthetic", "residual", 987654)
+
+
+def test_a_finished_training_is_shipped(tmp_path, monkeypatch, onnx):
+    for name in ("ROOT", "MODELS", "RESULTS"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    network = shaken("basic", poolings=3)
+    summary = {"dataset": "d", "seed": 0, "best_epoch": 3, "best_val_accuracy": 0.5, "classes": list("abcdefg")}
+    weights = paths.weights("d", "basic", 0)
+    weights.parent.mkdir(parents=True)
+    network.save_weights(weights)
+    write_json(paths.results("d", "basic", 0) / "training.json", summary | {"network": {"poolings": 3}})
+    shipped.ship("d", "basic", 0)
+    assert (paths.MODELS / "d-basic.onnx").exists()
+    for own, loaded in zip(network.weights, shipped.load_network(paths.MODELS / "d-basic.npz").weights, strict=True):
+        assert np.allclose(own, loaded, atol=1e-3)
+    weights.write_bytes(b"no weights")
+    with pytest.raises(FergitError, match="not weights of this basic network"):
+        shipped.ship("d", "basic", 0)
 
 
 def test_the_shipped_files_agree():
