@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch, **parameters):
     executed = tmp_path / "executed.ipynb"
     parameters = {name: value if value is None else str(value) for name, value in parameters.items()}
     papermill.execute_notebook(
-        paths.NOTEBOOKS / "06-own-photos.ipynb", executed, parameters, kernel_name="python3", progress_bar=False
+        paths.NOTEBOOKS / "07-own-photos.ipynb", executed, parameters, kernel_name="python3", progress_bar=False
     )
     outputs = [one for cell in nbformat.read(executed, 4).cells for one in cell.get("outputs", [])]
     assert not [one for one in outputs if one.get("name") == "stderr"]

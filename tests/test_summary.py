@@ -55,6 +55,14 @@ def test_updating_twice_changes_nothing(root):
     assert first == [(root / name).read_bytes() for name in ("README.md", "results/README.md")]
 
 
+def test_a_report_of_an_older_format_waits_for_its_stage(root):
+    file = paths.report("fergit") / "report.json"
+    file.write_text('{"dataset": "fergit", "models": {}}')
+    summary.update()
+    text = (root / "README.md").read_text()
+    assert "| FERGIT |" not in text and "| CK+ |" in text
+
+
 def test_check_sees_a_result_that_changed(root):
     assert not summary.check()
     summary.update()

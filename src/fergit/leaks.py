@@ -11,7 +11,7 @@ from scipy import stats
 from statsmodels.stats.proportion import confint_proportions_2indep
 
 from fergit import anomalies, ferplus, metrics
-from fergit.present import TITLES, counted, listed, p_value, percent, points
+from fergit.present import TITLES, counted, listed, p_value, percent, points, with_interval
 
 NEAR = 0.95
 EXACT, CLOSE, NONE = KINDS = ("exact copy", "near copy", "no copy")  # in training
@@ -201,7 +201,7 @@ def strata_table(found, kind, heading):
     columns = {}
     for network, entry in found["networks"].items():
         for row in entry[kind]:
-            text = f"{percent(row['accuracy'])} ({100 * row['low']:.1f}–{100 * row['high']:.1f})"
+            text = with_interval(row["accuracy"], row["low"], row["high"])
             columns.setdefault(network, {})[row["stratum"]] = text
             columns.setdefault("test images", {})[row["stratum"]] = f"{row['images']:,}"
     return pd.DataFrame(columns).rename_axis(heading).sort_index(axis=1, key=lambda names: names != "test images")
@@ -226,9 +226,9 @@ def copies_findings(found):
         clean = next((row for row in entry["copies"] if row["stratum"] == NONE), None)
         if clean:
             said.append(
-                f"On those without either the {network} network is right in **{percent(clean['accuracy'])}**, on all "
-                f"in {percent(entry['accuracy'])}: the copies are worth "
-                f"{points(entry['accuracy'] - clean['accuracy'])} points."
+                f"On the {clean['images']:,} without either the {network} network is right in "
+                f"**{with_interval(clean['accuracy'], clean['low'], clean['high'])}**, on all in "
+                f"{percent(entry['accuracy'])}."
             )
         said.append(_contrast(found, entry, "copies", "images with an exact copy", "images without a copy"))
     return " ".join(filter(None, said))

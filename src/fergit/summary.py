@@ -13,6 +13,7 @@ import pandas as pd
 from fergit import claims, paths, present, replication
 from fergit.errors import FergitError
 from fergit.files import with_block, write_text
+from fergit.report import FORMAT
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 TIMES = ("data set", "network", "epochs", "minutes a training", "on", "paper")
@@ -57,14 +58,16 @@ def _index_file():
 
 
 def _reports():
-    """All report.json by data set: by name, but synthetic last, for the real faces are what one looks for."""
+    """All report.json of today's format, by data set: by name, but synthetic last, as the least asked for."""
     reports = {}
     for path in sorted(paths.RESULTS.glob("reports/*/report.json")):
         try:
-            reports[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+            report = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             remedy = f"`dvc repro -f report@{path.parent.name}` writes it again"
             raise FergitError(f"{paths.relative(path)}: not valid JSON; {remedy}") from None
+        if report.get("format") == FORMAT:
+            reports[path.parent.name] = report
     return dict(sorted(reports.items(), key=lambda item: (item[0] == "synthetic", item[0])))
 
 
