@@ -64,9 +64,10 @@ class Batches(keras.utils.PyDataset):
     """Images as they are, batch by batch: (images float32 (b, 48, 48, 1), labels uint8 (b,))."""
 
     def __init__(self, images, labels, batch_size):
-        # Not only that threads of Keras' prepare the batches: without them tf.data does, whose autotuner, asleep for as
-        # long as it has watched, now and then holds up the end of an epoch until it wakes: by up to a minute.
-        super().__init__(workers=2)
+        # Threads of Keras' switch off tf.data's autotuner, which sleeps for as long as it has watched and now and then
+        # holds up the end of an epoch until it wakes. Elsewhere Keras draws a batch before the first epoch, and what
+        # threads have prepared by then would come again in the next one.
+        super().__init__(workers=2 if keras.backend.backend() == "tensorflow" and not is_mirrored() else 1)
         self.images, self.labels, self.batch_size = images, labels, batch_size
         self.count = len(images)
 
@@ -84,7 +85,8 @@ class Batches(keras.utils.PyDataset):
 class AugmentedBatches(Batches):
     """The batches of an epoch: (images float32 (b, 48, 48, 1), labels uint8 (b,), weights float32 (b,)).
 
-    Order and warps are functions of (seed, epoch, index) alone; `epoch` (from 1) moves on at each epoch's end.
+    Order and warps are functions of (seed, epoch, index) alone. `epoch` moves on at each epoch's end, and once before
+    the first one, when Keras resets its iterator.
     """
 
     def __init__(self, images, labels, weights, seed, epoch, train, warps):
@@ -352,12 +354,18 @@ def predict(dataset, model, seed, images):
     for needed in (file, weights):
         if not needed.exists():
             raise FergitError(f"{paths.relative(needed)} is missing; `dvc repro` trains it")
-    summary = json.loads(file.read_text(encoding="utf-8"))
-    configure(seed, summary["train"]["device"])
-    network = build_network(model, len(summary["classes"]), **summary["network"])
+    try:
+        summary = json.loads(file.read_text(encoding="utf-8"))
+        device, classes, settings = summary["train"]["device"], summary["classes"], summary["network"]
+    except (ValueError, KeyError, TypeError):
+        raise FergitError(
+            f"{paths.relative(file)}: not what a training wrote; `git checkout` it, or train again"
+        ) from None
+    configure(seed, device)
+    network = build_network(model, len(classes), **settings)
     try:
         network.load_weights(weights)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
         message = str(error).splitlines()[0]
         raise FergitError(f"{paths.relative(weights)}: not weights of this {model} network: {message}") from None
     return network.predict(augmentation.to_input(images), batch_size=256, verbose=0)
