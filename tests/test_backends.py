@@ -94,3 +94,42 @@ def test_one_device_cannot_share(tmp_path):
             print(json.dumps(str(error)))
     """
     assert "tensorflow sees 1 devices to share a batch; allowed here: none" in run(code, tmp_path)
+
+
+RESUMED = """
+    import tensorflow as tf
+
+    if distribution == "data_parallel":
+        [cpu] = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    params["train"] |= {"epochs": 3, "batch_size": 4}
+
+    def train():
+        backend.configure(0, "cpu", distribution=distribution)
+        network = build_network("basic", 4, seed=0, **params["network"])
+        return network, training.train(network, faces, params, "test", 0)
+
+    network, whole = train()
+    training.checkpoint_file("test", network, faces, params, 0).unlink()
+    say, said = training.progress.line, []
+
+    def interrupt(line):
+        said.append(line)
+        if len(said) == 2:
+            raise KeyboardInterrupt
+
+    training.progress.line = interrupt
+    try:
+        train()
+    except KeyboardInterrupt:
+        training.progress.line = say
+    _, resumed = train()
+    print(json.dumps([[row["loss"] for row in one.history] for one in (whole, resumed)] + [len(said)]))
+"""
+
+
+@pytest.mark.parametrize(("backend", "distribution"), [("jax", "none"), ("tensorflow", "data_parallel")])
+def test_batches_are_those_of_their_epoch_after_an_interruption_too(backend, distribution, tmp_path):
+    whole, resumed, epochs = run(f'    distribution = "{distribution}"{RESUMED}', tmp_path, backend)
+    assert epochs == 2 and len(whole) == 3
+    assert resumed == pytest.approx(whole, rel=1e-5)
