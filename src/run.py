@@ -75,8 +75,8 @@ def leaks(dataset):
     from fergit.execute import execute_notebook
 
     params = load_params()
-    settings = {name: params[name] for name in ("evaluate", "models")}
-    execute_notebook("06-leaks", paths.leaks(dataset) / "06-leaks.ipynb", {"dataset": dataset, "params": settings})
+    parameters = {"dataset": dataset, "models": params["models"], "level": params["evaluate"]["confidence_level"]}
+    execute_notebook("06-leaks", paths.leaks(dataset) / "06-leaks.ipynb", parameters)
     summary()
 
 

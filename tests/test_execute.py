@@ -13,6 +13,11 @@ from fergit.execute import execute_notebook
     [
         ("from fergit.errors import FergitError; raise FergitError('images are missing')", "images are missing"),
         ("raise ValueError('first line\\nsecond line')", "ValueError: first line"),
+        (
+            "class UnknownError(Exception): pass\nraise UnknownError('Graph execution error:\\n\\nTraceback:\\n"
+            "fergit.errors.FergitError: image 7 is bad\\n\\t [[node]]')",
+            "image 7 is bad",
+        ),
         ("raise MemoryError", "out of memory: close other programs or lower train.batch_size"),
         ("raise OSError(28, 'No space left on device', 'a')", "the disk is full: make room, and `dvc repro` goes on"),
         ("import os; os.kill(os.getpid(), 9)", "its Python process was killed, most likely for lack of memory"),

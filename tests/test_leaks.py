@@ -28,9 +28,17 @@ def predictions(faces, guesses):
 
 
 def test_exact_and_near_copies_are_told_apart(faces):
-    tests = leaks.test_images(faces)
-    assert tests["copy"].tolist() == [leaks.EXACT, leaks.CLOSE, leaks.NONE, leaks.NONE]
+    tests = leaks.tested(faces)
+    assert tests["copy"].tolist() == [leaks.EXACT, leaks.ALIKE, leaks.NEITHER, leaks.NEITHER]
     assert tests["correlation"].tolist()[:2] == [1, 1] and tests["correlation"].iloc[3] == 0
+
+
+def test_what_is_like_but_not_the_same_is_no_copy(faces):
+    first = faces.images[:1].astype(np.int16)
+    noise = np.random.default_rng(1).integers(-60, 61, (1, 48, 48))
+    images = np.concatenate([first + noise // 4, first + noise]).clip(0, 255).astype(np.uint8)
+    alike, not_so = leaks.nearest(images, faces.images[:1])
+    assert 0.95 < alike < 1 and 0.8 < not_so < 0.95
 
 
 def test_the_nearest_is_found_across_blocks(faces, monkeypatch):
@@ -42,16 +50,16 @@ def test_the_nearest_is_found_across_blocks(faces, monkeypatch):
 def test_training_images_that_are_held_out_too_can_be_left_out(faces):
     kept = anomalies.without_leaks(faces)
     assert sorted(set(faces.sample_id) - set(kept.sample_id)) == ["fer2013/00000"]
-    assert leaks.test_images(kept)["copy"].tolist() == [leaks.NONE, leaks.CLOSE, leaks.NONE, leaks.NONE]
+    assert leaks.tested(kept)["copy"].tolist() == [leaks.NEITHER, leaks.ALIKE, leaks.NEITHER, leaks.NEITHER]
 
 
 def test_accuracy_by_stratum_and_the_difference(faces):
     hits = leaks.right(predictions(faces, [0, 1, 0, 0]))
-    rows = leaks.by_stratum(hits, leaks.test_images(faces)["copy"], 0.95)
+    rows = leaks.by_stratum(hits, leaks.tested(faces)["copy"], 0.95)
     assert [(row["stratum"], row["images"], row["accuracy"]) for row in rows] == [
-        (leaks.NONE, 2, 0.5),
+        (leaks.NEITHER, 2, 0.5),
         (leaks.EXACT, 1, 1),
-        (leaks.CLOSE, 1, 1),
+        (leaks.ALIKE, 1, 1),
     ]
     one = leaks.contrast(rows[1], rows[0], 0.95)
     assert one["difference"] == 0.5 and one["low"] < 0 < one["high"] <= 1 and one["p"] == 1
@@ -65,10 +73,10 @@ def votes_of(*rows):
 
 def test_labels_are_held_against_what_most_voters_saw(faces):
     votes = votes_of({"angry": 10}, {"happy": 5, "sad": 5}, {"happy": 6, "neutral": 4}, {"not a face": 9, "angry": 1})
-    assert ferplus.majority(votes).tolist() == ["angry", ferplus.TIE, "happy", ferplus.NOT_A_FACE]
-    tests = leaks.test_images(faces)
+    assert ferplus.most_voted(votes).tolist() == ["angry", ferplus.TIE, "happy", ferplus.NOT_A_FACE]
+    tests = leaks.tested(faces)
     table = ferplus.agreement(tests["label"], votes)
-    assert table.loc["all", ["images", "majority agrees", "majority sees another", "votes for the label"]].tolist() == [
+    assert table.loc["all", ["images", ferplus.SAME, ferplus.ANOTHER, ferplus.SHARE]].tolist() == [
         4,
         0.25,
         0.25,
@@ -77,16 +85,22 @@ def test_labels_are_held_against_what_most_voters_saw(faces):
     outcomes = {"basic": predictions(faces, [0, 1, 1, 0])}
     found = leaks.summary("fergit", tests, outcomes, votes, 0.95)
     assert found["networks"]["basic"]["accuracy"] == 0.75
-    assert found["networks"]["basic"]["against_majority"] == {"images": 2, "accuracy": 1}
-    assert "**25.0 %**, another expression in 25.0 %, no face in 25.0 %" in leaks.labels_findings(found)
+    assert found["networks"]["basic"]["against_votes"] == {"images": 2, "accuracy": 1, "against_labels": 0.5}
+    assert "the label in **25.0 %**, another expression in 25.0 %, no face in 25.0 %" in leaks.labels_findings(found)
     assert (
         "On the 2 without either the basic network is right in **50.0 % (9.5–90.5)**, on all in 75.0 %."
         in leaks.copies_findings(found)
     )
 
 
+def test_predictions_of_other_images_are_refused(faces):
+    table = predictions(faces, [0, 1, 1, 0]).replace("fer2013/00009", "fer2013/00010")
+    with pytest.raises(FergitError, match="fergit, basic: predictions.csv is of other test images"):
+        leaks.summary("fergit", leaks.tested(faces), {"basic": table}, None, 0.95)
+
+
 def test_without_votes_nothing_is_said_of_labels(faces):
-    found = leaks.summary("fergit", leaks.test_images(faces), {"basic": predictions(faces, [0, 1, 1, 0])}, None, 0.95)
+    found = leaks.summary("fergit", leaks.tested(faces), {"basic": predictions(faces, [0, 1, 1, 0])}, None, 0.95)
     assert found["labels"] is None and leaks.labels_findings(found) == ""
 
 
@@ -113,7 +127,7 @@ def test_votes_that_cannot_be_are_named(tmp_path, monkeypatch):
     file = tmp_path / "fer2013new.csv"
     header = f"Usage,Image name,{','.join(ferplus.CLASSES)}\n"
     file.write_text(f"{header}Training,x,10,0,0,0,0,0,0,0,0,0\nTraining,y,11,0,0,0,0,0,0,0,0,0\n")
-    with pytest.raises(FergitError, match="row 1: votes are not whole numbers from 0 to 10"):
+    with pytest.raises(FergitError, match="line 3: votes are not whole numbers from 0 to 10"):
         ferplus.read(file)
 
 

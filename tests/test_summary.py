@@ -55,12 +55,14 @@ def test_updating_twice_changes_nothing(root):
     assert first == [(root / name).read_bytes() for name in ("README.md", "results/README.md")]
 
 
-def test_a_report_of_an_older_format_waits_for_its_stage(root):
+def test_a_report_of_an_older_format_waits_for_its_stage(root, capsys):
     file = paths.report("fergit") / "report.json"
     file.write_text('{"dataset": "fergit", "models": {}}')
     summary.update()
     text = (root / "README.md").read_text()
     assert "| FERGIT |" not in text and "| CK+ |" in text
+    assert "of an older version, left out of README; `dvc repro report@fergit`" in capsys.readouterr().err
+    assert not summary.check()
 
 
 def test_check_sees_a_result_that_changed(root):

@@ -5,8 +5,15 @@ import pandas as pd
 
 from fergit import metrics, published
 
-VERDICTS = ("reproduced", "reproduced within intervals", "not reproduced", "not testable", "not tested here")
-REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_TESTABLE, NOT_TESTED = VERDICTS
+VERDICTS = (
+    "reproduced",
+    "reproduced within our interval",
+    "not contradicted",
+    "not reproduced",
+    "not testable",
+    "not tested here",
+)
+REPRODUCED, WITHIN, NOT_CONTRADICTED, NOT_REPRODUCED, NOT_TESTABLE, NOT_TESTED = VERDICTS
 HALF_UNIT = 0.005  # the paper prints two decimals
 
 
@@ -23,10 +30,11 @@ def paper_table(dataset, model, protocol=None):
 def check(dataset, outcomes, comparison=None, level=0.95, protocol=None):
     """Set each claim of the paper on a data set beside our number.
 
-    *Reproduced* is what rounds to the paper's number. *Reproduced within intervals* is a share of images (accuracy,
-    recall) when the interval of the difference between ours and the paper's, two independent samples, holds 0
-    (`metrics.consistency`); macro F1 and the gain of the residual blocks when our interval holds a number that rounds
-    to the paper's.
+    *Reproduced* is what rounds to the paper's number, of parameters what equals it. *Reproduced within our interval* is
+    what rounds to a number in our interval. The paper's number is a sample too: where it lies outside our interval, but
+    the interval of the difference of two independent shares of images (accuracy, recall) holds 0
+    (`metrics.consistency`), the claim is *not contradicted*. *Not testable* is what no run here could tell, *not tested
+    here* what this run has no network or split for.
 
     Parameters
     ----------
@@ -63,19 +71,19 @@ def check(dataset, outcomes, comparison=None, level=0.95, protocol=None):
 def _judge(claim, outcomes, comparison, level, protocol):
     outcome = outcomes.get(claim.model)
     if claim.metric == "minutes":
-        return _not_tested("other hardware: not comparable", NOT_TESTABLE)
+        return _no_verdict(NOT_TESTABLE, "other hardware: not comparable")
     if outcome is None:
-        return _not_tested(f"this run has no {claim.model} network")
+        return _no_verdict(NOT_TESTED, f"this run has no {claim.model} network")
     if claim.metric == "parameters":
         ours = outcome.metrics["parameters"]
-        return _verdict(claim, ours, None, (None, None), ours == claim.value, "")
+        return _verdict(claim, ours, None, (None, None), REPRODUCED if ours == claim.value else NOT_REPRODUCED, "")
     if protocol not in (None, "frames"):
-        return _not_tested(f"CK+ was split by {protocol}, in the paper by frames")
+        return _no_verdict(NOT_TESTED, f"CK+ was split by {protocol}, in the paper by frames")
     involved = ("basic", "residual") if claim.metric == "accuracy_gain" else (claim.model,)
     for model in involved:
         failed = failed_seeds(outcomes[model].metrics["trained"]) if model in outcomes else []
         if failed:
-            return _not_tested(f"the training of the {model} network failed (seed {', '.join(failed)})")
+            return _no_verdict(NOT_TESTED, f"the training of the {model} network failed (seed {', '.join(failed)})")
     return _MEASURES[claim.metric](claim, outcome, comparison, level)
 
 
@@ -90,42 +98,42 @@ def _recall(claim, outcome, comparison, level):
 
 
 def _share(claim, ours, interval, n, level):
-    result = metrics.consistency(claim.value, claim.n, ours, n, level, HALF_UNIT)
-    if _holds(interval, claim.value):
-        note = "the paper's value lies within our interval"
-    elif result["consistent"]:
+    consistent = metrics.consistency(claim.value, claim.n, ours, n, level, HALF_UNIT)["consistent"]
+    if _holds(interval, claim.value, HALF_UNIT):
+        return _verdict(claim, ours, n, interval, WITHIN, "")
+    if consistent:
         note = "outside our interval, within what two samples of these sizes allow"
-    else:
-        note = f"ours is {'higher' if ours > claim.value else 'lower'} than two samples of these sizes allow"
-    return _verdict(claim, ours, n, interval, result["consistent"], note)
+        return _verdict(claim, ours, n, interval, NOT_CONTRADICTED, note)
+    note = f"ours is {'higher' if ours > claim.value else 'lower'} than two samples of these sizes allow"
+    return _verdict(claim, ours, n, interval, NOT_REPRODUCED, note)
 
 
 def _macro_f1(claim, outcome, comparison, level):
     entry = outcome.metrics["macro_f1"]
     interval = entry[metrics.interval_key(level)]
+    verdict = WITHIN if _holds(interval, claim.value, HALF_UNIT) else NOT_REPRODUCED
     note = "of ours only: the paper's interval cannot be computed from its tables"
-    n = outcome.metrics["n_test"]
-    return _verdict(claim, entry["mean"], n, interval, _holds(interval, claim.value, HALF_UNIT), note)
+    return _verdict(claim, entry["mean"], outcome.metrics["n_test"], interval, verdict, note)
 
 
 def _gain(claim, outcome, comparison, level):
     if comparison is None:
-        return _not_tested("needs both networks")
+        return _no_verdict(NOT_TESTED, "needs both networks")
     interval = comparison["low"], comparison["high"]
     note = "the interval holds 0: neither network is shown to be better" if _holds(interval, 0) else ""
     # Both of the paper's accuracies are rounded, so their difference is known to a whole unit only.
-    held = _holds(interval, claim.value, 2 * HALF_UNIT)
-    return _verdict(claim, comparison["difference"], outcome.metrics["n_test"], interval, held, note)
+    verdict = WITHIN if _holds(interval, claim.value, 2 * HALF_UNIT) else NOT_REPRODUCED
+    return _verdict(claim, comparison["difference"], outcome.metrics["n_test"], interval, verdict, note)
 
 
 def _training_accuracy(claim, outcome, comparison, level):
     values = [training.get("train_accuracy_at_best") for training in outcome.trainings.values()]
     if None in values:
-        return _not_tested("not recorded")
+        return _no_verdict(NOT_TESTED, "not recorded")
     ours, n = float(np.mean(values)), min(training["n_train"] for training in outcome.trainings.values())
-    result = metrics.consistency(claim.value, claim.n, ours, n, level, HALF_UNIT)
+    consistent = metrics.consistency(claim.value, claim.n, ours, n, level, HALF_UNIT)["consistent"]
     note = "ours is measured while training, with augmentation and dropout; of the paper's this is not said"
-    return _verdict(claim, ours, n, (None, None), result["consistent"], note)
+    return _verdict(claim, ours, n, (None, None), NOT_CONTRADICTED if consistent else NOT_REPRODUCED, note)
 
 
 _MEASURES = {
@@ -141,13 +149,11 @@ def _holds(interval, value, tolerance=0.0):
     return interval[0] - tolerance <= value <= interval[1] + tolerance
 
 
-def _verdict(claim, ours, n, interval, holds, note):
+def _verdict(claim, ours, n, interval, verdict, note):
     low, high = interval
-    verdict = NOT_REPRODUCED
-    if holds:
-        verdict = REPRODUCED if abs(ours - claim.value) <= HALF_UNIT + 1e-9 else WITHIN
-    return {"ours": ours, "n": n, "low": low, "high": high, "verdict": verdict, "note": note}
+    same = verdict != NOT_REPRODUCED and abs(ours - claim.value) <= HALF_UNIT + 1e-9
+    return {"ours": ours, "n": n, "low": low, "high": high, "verdict": REPRODUCED if same else verdict, "note": note}
 
 
-def _not_tested(note, verdict=NOT_TESTED):
+def _no_verdict(verdict, note):
     return {"ours": None, "n": None, "low": None, "high": None, "verdict": verdict, "note": note}

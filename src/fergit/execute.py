@@ -97,14 +97,17 @@ def _make_font_cache():
 
 def _reason(error):
     """What went wrong in a cell, in one line, and what to do where that is known."""
-    said = f"{error.ename}: {error.evalue}"
-    if error.ename == "FergitError":
-        return error.evalue
-    if error.ename in ("MemoryError", "OutOfMemoryError") or re.search("RESOURCE_?EXHAUSTED|OOM when", said, re.I):
+    kind, said = error.ename, error.evalue
+    if "Graph execution error" in said:  # TensorFlow's, around what a thread of ours raised while it made a batch
+        inner = re.search(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.+)$", said, re.M)
+        kind, said = inner.groups() if inner else (kind, said)
+    if kind == "FergitError":
+        return said
+    if kind in ("MemoryError", "OutOfMemoryError") or re.search("RESOURCE_?EXHAUSTED|OOM when", f"{kind} {said}", re.I):
         return "out of memory: close other programs or lower train.batch_size"
     if f"[Errno {errno.ENOSPC}]" in said or f"[Errno {errno.EDQUOT}]" in said:
         return "the disk is full: make room, and `dvc repro` goes on where it was"
-    return said.splitlines()[0]
+    return f"{kind}: {said}".splitlines()[0]
 
 
 def _failed_folder():

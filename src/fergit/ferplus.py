@@ -14,7 +14,8 @@ NAME = r".*fer2013new\.csv(\.xz|\.gz)?"  # in data/external/, in any case
 SOURCE = "https://github.com/microsoft/FERPlus/raw/master/fer2013new.csv"
 VOTERS = 10
 ROWS = sum(map(sum, fer2013.COUNTS.values()))
-NOT_A_FACE, TIE = "not a face", "no majority"
+NOT_A_FACE, UNKNOWN, TIE = NO_EXPRESSION = ("not a face", "unknown", "a tie")
+SAME, ANOTHER, SHARE = "the label", "another expression", "share of votes for the label"  # columns of `agreement`
 CLASSES = {  # its columns, in their order, by the names that FER2013's classes have here
     "neutral": "neutral",
     "happiness": "happy",
@@ -24,7 +25,7 @@ CLASSES = {  # its columns, in their order, by the names that FER2013's classes 
     "disgust": "disgust",
     "fear": "fear",
     "contempt": "contempt",
-    "unknown": "unknown",
+    "unknown": UNKNOWN,
     "NF": NOT_A_FACE,
 }
 
@@ -66,13 +67,13 @@ def read(path):
     votes = table[list(CLASSES)].apply(pd.to_numeric, errors="coerce")
     wrong = ~(votes.ge(0) & votes.le(VOTERS) & (votes % 1 == 0)).all(axis=1)
     if wrong.any():
-        raise FergitError(f"{name}, row {wrong.idxmax()}: votes are not whole numbers from 0 to {VOTERS}")
+        raise FergitError(f"{name}, line {wrong.idxmax() + 2}: votes are not whole numbers from 0 to {VOTERS}")
     index = pd.Index([f"fer2013/{row:05d}" for row in range(len(votes))], name="sample_id")
     return votes.astype(int).set_axis(index).rename(columns=CLASSES)
 
 
-def majority(votes):
-    """What most of the voters saw: a Series of class names, `NOT_A_FACE`, "unknown" or, where two lead, `TIE`."""
+def most_voted(votes):
+    """What got the most votes: a Series of class names, `NOT_A_FACE`, `UNKNOWN` or, where two lead, `TIE`."""
     leads = votes.eq(votes.max(axis=1), axis=0)
     return votes.idxmax(axis=1).where(leads.sum(axis=1) == 1, TIE)
 
@@ -90,22 +91,14 @@ def agreement(labels, votes):
     Returns
     -------
     DataFrame
-        A row for each class, by falling number of images, and one for all: ``images``; shares of these: ``majority
-        agrees``, ``majority sees another``, ``no majority``, ``not a face``; and ``votes for the label``, the mean
-        share of the ten.
+        A row for each class, by falling number of images, and one for all: ``images``; the shares of these in which
+        most votes are for `SAME`, `ANOTHER`, or one of `NO_EXPRESSION`; and `SHARE`, of an image's votes in the mean.
     """
     votes = votes.loc[labels.index]
-    seen = majority(votes)
-    own = np.array([votes.at[name, label] for name, label in labels.items()]) / VOTERS
-    table = pd.DataFrame(
-        {
-            "majority agrees": seen == labels,
-            "majority sees another": ~seen.isin([TIE, NOT_A_FACE]) & (seen != labels),
-            TIE: seen == TIE,
-            NOT_A_FACE: seen == NOT_A_FACE,
-            "votes for the label": own,
-        }
-    ).astype(float)
+    seen = most_voted(votes)
+    own = np.array([votes.at[name, label] for name, label in labels.items()]) / votes.sum(axis=1)
+    table = pd.DataFrame({SAME: seen == labels, ANOTHER: ~seen.isin(NO_EXPRESSION) & (seen != labels)})
+    table = table.assign(**{kind: seen == kind for kind in NO_EXPRESSION}, **{SHARE: own}).astype(float)
     by_class = table.groupby(labels).mean()
     by_class.insert(0, "images", labels.value_counts())
     by_class = by_class.sort_values("images", ascending=False)

@@ -11,7 +11,7 @@ COLOURS = dict(zip(leaks.KINDS, ("#B5483A", "#E0A030", plots.OURS), strict=True)
 
 
 def correlations(tests):
-    """How like its nearest training image each test image is, from `leaks.test_images`."""
+    """How like its nearest training image each test image is, from `leaks.tested`."""
     figure, axes = plt.subplots(figsize=(8, 3.4))
     sns.histplot(
         tests.assign(correlation=tests["correlation"].clip(lower=0)),
@@ -34,7 +34,7 @@ def correlations(tests):
 
 def accuracies(found):
     """Accuracy of each network within the strata, with its intervals, from a metrics.json of `leaks.summary`."""
-    headings = {"copies": "{}", "sources": "from {}", "labels": "FER+ sees {}"}
+    headings = {"copies": "{}", "sources": "from {}", "labels": "FER+ votes for {}"}
     networks = list(found["networks"])
     figure, axes = plt.subplots(figsize=(8, 4.2))
     names = []
@@ -58,14 +58,14 @@ def accuracies(found):
 
 
 def seen_as(labels, votes):
-    """What the majority of FER+ sees in the images of each class of FER2013, as shares of the class."""
-    seen = ferplus.majority(votes.loc[labels.index])
+    """What most votes of FER+ are for in the images of each class of FER2013, as shares of the class."""
+    seen = ferplus.most_voted(votes.loc[labels.index])
     table = pd.crosstab(labels, seen, normalize="index")
     columns = [*table.index, *[name for name in (*ferplus.CLASSES.values(), ferplus.TIE) if name not in table.index]]
     table = table.reindex(columns=columns, fill_value=0.0)
     figure, axes = plt.subplots(figsize=(9, 4.2))
     sns.heatmap(100 * table, annot=True, fmt=".0f", cmap="Blues", vmin=0, vmax=100, cbar=False, ax=axes)
-    axes.set(title="Per cent of a label's images", xlabel="most voters of FER+ see", ylabel="FER2013's label")
+    axes.set(title="Per cent of a label's images", xlabel="most votes of FER+ are for", ylabel="FER2013's label")
     axes.tick_params(axis="x", rotation=35)
     axes.tick_params(axis="y", rotation=0)
     return figure

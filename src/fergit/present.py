@@ -130,10 +130,10 @@ def headline(dataset, model, summary, level, paper=None):
         return f"{text} The paper has no such number."
     result = metrics.consistency(paper["accuracy"], paper["n_test"], entry["mean"], summary["n_test"], level)
     place = "inside" if low <= paper["accuracy"] <= high else "outside"
-    verdict = "could be of equally good networks" if result["consistent"] else "are not of equally good networks"
+    verdict = "no larger than" if result["consistent"] else "larger than"
     return (
         f"{text} The paper has **{percent(paper['accuracy'], 0)}** on {paper['n_test']:,} images, {place} this "
-        f"interval; as two independent samples the two {verdict} ({percent(level, 0)} interval of the difference "
+        f"interval; the difference is {verdict} two samples of these sizes explain ({percent(level, 0)} interval "
         f"{points(result['low'])} to {points(result['high'])} points)."
     )
 

@@ -37,10 +37,10 @@ DIFFERENCES = """\
 | uncertainty | none given | intervals, and studies over splits and seeds | 99 test images tell little by themselves |"""  # noqa: E501
 
 VERDICTS = """\
-*Reproduced* is what rounds to the paper's number. *Reproduced within intervals* is a share of images when the interval
-of the difference between the paper's number and ours, taken as two independent samples, holds 0; F1 and the gain of the
-residual blocks when our interval holds the paper's number. With few images nearly every number is within the intervals;
-and by chance alone, a true claim comes out as not reproduced now and then."""
+*Reproduced* is what rounds to the paper's number, *reproduced within our interval* what rounds to a number in our
+interval. The paper's number is a sample too: *not contradicted* is one outside our interval, where the interval of the
+difference between the two shares, taken as independent samples, holds 0. With few images nearly every number is in the
+interval; and by chance alone, a true claim comes out as not reproduced now and then."""
 
 LIMITS = """\
 ## Limits
