@@ -7,10 +7,16 @@ import argparse
 import inspect
 import sys
 
-from fergit import paths
-from fergit.errors import FergitError
-from fergit.files import write_text
-from fergit.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
+try:
+    from fergit import paths
+    from fergit.errors import FergitError
+    from fergit.files import write_text
+    from fergit.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "
+        "has, `source .venv/bin/activate` goes into it"
+    ) from None
 
 
 def check():
@@ -39,6 +45,9 @@ def preprocess(dataset):
 
 
 def train(dataset, model, seed):
+    seeds = load_params()["seeds"]
+    if seed not in seeds:
+        raise FergitError(f"seed is {seed}; allowed: those of params.yaml, {', '.join(map(str, seeds))}")
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
     # The newest stay: should results be lost or touched, they come back without training.
@@ -125,7 +134,7 @@ STAGES = {
 ARGUMENTS = {
     "dataset": {"choices": Dataset.__args__, "help": f"one of {', '.join(Dataset.__args__)}"},
     "model": {"choices": Network.__args__, "help": f"the network: {' or '.join(Network.__args__)}"},
-    "seed": {"type": int, "help": "a whole number from 0, of params.yaml's seeds"},
+    "seed": {"type": int, "help": "a whole number, one of params.yaml's seeds"},
     "name": {"help": "of a study in studies/params.yaml"},
 }
 

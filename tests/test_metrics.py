@@ -76,7 +76,7 @@ def test_missing_and_empty_files_are_refused(tmp_path):
     with pytest.raises(FergitError, match="no such file"):
         metrics.read_predictions(tmp_path / "predictions.csv")
     (tmp_path / "predictions.csv").write_text("")
-    with pytest.raises(FergitError, match="not a table"):
+    with pytest.raises(FergitError, match="not the CSV"):
         metrics.read_predictions(tmp_path / "predictions.csv")
 
 

@@ -23,6 +23,8 @@ def write_results(dataset, model, seeds=(0,), recalls=None, trained=True):
     ids = [f"{dataset}/{i:05d}" for i in range(labels.size)]
     predictions = metrics.predictions_table(table["classes"], ids, labels, dict.fromkeys(seeds, probabilities))
     training = {
+        "dataset": dataset,
+        "model": model,
         "trained": trained,
         "parameters": 9_766_391 if model == "residual" else 4_730_423,
         "epochs_run": 3,
@@ -30,13 +32,19 @@ def write_results(dataset, model, seeds=(0,), recalls=None, trained=True):
         "best_val_accuracy": 0.7,
         "prior_val_accuracy": 0.3,
         "train_accuracy_at_best": 0.86,
+        "highest_train_accuracy": 0.9,
         "n_train": 44_370,
+        "classes": table["classes"],
+        "network": {},
+        "train": {},
     }
+    history = pd.DataFrame({"epoch": [1, 2, 3], "val_accuracy": [0.3, 0.7, 0.6]})
+    history[["loss", "accuracy", "val_loss"]] = 0.5
     for seed in seeds:
         folder = paths.results(dataset, model, seed)
         folder.mkdir(parents=True)
         (folder / "training.json").write_text(json.dumps(training))
-        pd.DataFrame({"epoch": [1, 2, 3], "val_accuracy": [0.3, 0.7, 0.6]}).to_csv(folder / "history.csv", index=False)
+        history.to_csv(folder / "history.csv", index=False)
     folder = paths.results(dataset, model)
     metrics.write_predictions(folder / "predictions.csv", predictions)
     summary = metrics.summarize(predictions, dict.fromkeys(seeds, training), EVALUATE)
@@ -113,6 +121,20 @@ def test_exactly_the_seeds_of_params_are_read():
         report.read_outcomes("fergit", ["residual"], [0])
     with pytest.raises(FergitError, match=r"basic/metrics.json: no such file; `dvc repro evaluate@fergit-basic`"):
         report.read_outcomes("fergit", ["basic"], [0])
+
+
+DAMAGED = (b"", b"{", b"null", b"[]", b"{}", b"\xff\xfe", b"<<<<<<< HEAD\n")
+
+
+@pytest.mark.parametrize("data", DAMAGED)
+@pytest.mark.parametrize("name", ["metrics.json", "predictions.csv", "training.json", "history.csv"])
+def test_a_damaged_result_is_named(name, data):
+    write_results("fergit", "residual")
+    (file,) = paths.RESULTS.rglob(name)
+    file.write_bytes(data)
+    with pytest.raises(FergitError) as refused:
+        report.read_outcomes("fergit", ["residual"], [0])
+    assert name in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_tables_for_readers_are_not_cut():

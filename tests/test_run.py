@@ -1,5 +1,6 @@
 """The runner by hand: what it says of its arguments, when it is interrupted and when the disk is full."""
 
+import importlib.util
 import os
 import resource
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from clone import Clone
 
@@ -21,10 +23,22 @@ def run(root, *arguments, **options):
     return subprocess.Popen(command, cwd=root, env=env | {"COLUMNS": "100"}, **pipes, **options)
 
 
+def by_hand():
+    """As in a terminal: what runs in the background ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def said(process):
     """The exit status and the lines on standard error."""
     _, errors = process.communicate(timeout=120)
     return process.returncode, errors.splitlines()
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def files(folder):
@@ -67,17 +81,39 @@ def test_wrong_arguments_are_named(arguments, message):
     assert status == 2 and message in lines[-1] and not any("Traceback" in line for line in lines)
 
 
+@pytest.mark.parametrize("seed", ["7", "-1"])
+def test_a_seed_that_params_yaml_has_not_is_refused(seed):
+    status, lines = said(run(paths.ROOT, "train", "synthetic", "basic", "--", seed))
+    assert status == 1 and lines == [f"error: seed is {seed}; allowed: those of params.yaml, 0"]
+
+
+def test_a_python_without_the_packages_is_named():
+    """As of a dvc that is installed for itself and called outside the environment."""
+    done = subprocess.run([sys.executable, "-S", "src/run.py", "check"], cwd=paths.ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "source .venv/bin/activate" in done.stderr and "\n" not in done.stderr.strip()
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("tensorflo", "KERAS_BACKEND is 'tensorflo'; allowed: tensorflow, jax, torch"),
+        ("torch", "KERAS_BACKEND is 'torch', which is not installed; `.venv/bin/pip install torch`"),
+    ],
+)
+def test_a_backend_that_is_not_there_is_named(monkeypatch, backend, message):
+    if backend == "torch" and importlib.util.find_spec("torch"):
+        pytest.skip("torch is installed")
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    assert said(run(paths.ROOT, "reconstruction")) == (1, [f"error: {message}"])
+
+
 def test_ctrl_c_in_fetch_leaves_nothing_half_written(clone):
     status, _ = said(run(clone.root, "fetch", "synthetic"))
     before = files(clone.root / "data/raw")
     assert status == 0 and before == ["synthetic/faces.npz", "synthetic/manifest.json"]
     clone.set(fetch__draw__images=1_000_000)
-    process = run(
-        clone.root, "fetch", "synthetic", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
-    )
-    end = time.monotonic() + 60
-    while not (clone.root / "data/raw/.synthetic.partial").exists() and time.monotonic() < end:
-        time.sleep(0.05)
+    process = run(clone.root, "fetch", "synthetic", preexec_fn=by_hand)
+    wait_for((clone.root / "data/raw/.synthetic.partial").exists)
     process.send_signal(signal.SIGINT)
     status, lines = said(process)
     clone.set(fetch__draw__images=400)
@@ -85,7 +121,19 @@ def test_ctrl_c_in_fetch_leaves_nothing_half_written(clone):
     assert files(clone.root / "data/raw") == before
 
 
-@pytest.mark.parametrize(("stage", "what"), [("fetch", "data/raw/synthetic: cannot be written"), ("preprocess", "")])
+@pytest.mark.parametrize("seconds", [0.2, 1, 2, 4])
+def test_ctrl_c_while_a_notebooks_process_starts_is_one_line(clone, seconds):
+    assert said(run(clone.root, "fetch", "synthetic"))[0] == 0
+    process = run(clone.root, "preprocess", "synthetic", preexec_fn=by_hand)
+    wait_for(lambda: psutil.Process(process.pid).children())
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    assert said(process) == (130, ["error: interrupted; `dvc repro` goes on where it was"])
+
+
+@pytest.mark.parametrize(
+    ("stage", "what"), [("fetch", "data/raw/synthetic: cannot be written"), ("preprocess", "[01-preprocess, cell-")]
+)
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written(clone, stage, what):
     """By a limit on a file's size: to fill a real disk needs the right to mount one, which `make torture` does."""
     for before in ("fetch", stage):

@@ -7,7 +7,7 @@ import pytest
 from fergit import paths, shipped
 from fergit.augmentation import to_input
 from fergit.errors import FergitError
-from fergit.files import write_json
+from fergit.files import write_json, write_text
 from fergit.network import build_network
 from fergit.synthetic import draw_faces
 
@@ -92,8 +92,30 @@ def test_what_is_no_such_file_is_named(tmp_path):
 
 
 def test_without_a_training_there_is_nothing_to_ship():
-    with pytest.raises(FergitError, match=r"training\.json is missing; `dvc repro` trains it"):
+    with pytest.raises(
+        FergitError, match=r"training\.json: no such file; `dvc repro train@synthetic-residual-987654` trains it"
+    ):
         shipped.ship("synthetic", "residual", 987654)
+
+
+def test_a_damaged_training_is_named(tmp_path, monkeypatch):
+    for name in ("ROOT", "MODELS", "RESULTS"):
+        monkeypatch.setattr(paths, name, tmp_path / name.lower())
+    network, weights = build_network("basic", poolings=3), paths.weights("d", "basic", 0)
+    weights.parent.mkdir(parents=True)
+    network.save_weights(weights)
+    told = dict.fromkeys(shipped.TOLD, 0) | {"classes": list("abcdefg"), "network": {"poolings": 3}}
+    file = paths.results("d", "basic", 0) / "training.json"
+    for text, said in ((json.dumps({"classes": []}), "has no 'dataset'"), ("<<<<<<< HEAD", "not the JSON")):
+        write_text(file, text)
+        with pytest.raises(FergitError, match=rf"training\.json: {said}.*; `dvc repro train@d-basic-0` trains it"):
+            shipped.ship("d", "basic", 0)
+    write_json(file, told)
+    network.weights[0].assign(network.weights[0] * np.nan)
+    network.save_weights(weights)
+    with pytest.raises(FergitError, match=r"seed-0\.weights\.h5: holds weights that are not numbers"):
+        shipped.ship("d", "basic", 0)
+    assert not paths.MODELS.joinpath("d-basic.npz").exists()
 
 
 def test_a_finished_training_is_shipped(tmp_path, monkeypatch, onnx):

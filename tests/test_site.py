@@ -104,6 +104,26 @@ def test_the_same_inputs_give_the_same_bytes_and_old_pages_vanish(root):
 
 
 @pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("README.md", b"# Home \xff", "README.md: cannot be shown ("),
+        ("code.py", b"\xff", "code.py: cannot be shown ("),
+        ("results/x/01-x.ipynb", b"", "results/x/01-x.ipynb: not a notebook ("),
+        ("results/x/01-x.ipynb", b"{}", "results/x/01-x.ipynb: not a notebook ("),
+        ("results/x/01-x.ipynb", b"<<<<<<< HEAD", "results/x/01-x.ipynb: not a notebook ("),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line_and_the_old_site_stays(root, name, data, said):
+    site.build(root / "built")
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(data)
+    with pytest.raises(FergitError) as refused:
+        site.build(root / "built")
+    assert str(refused.value).startswith(said) and "\n" not in str(refused.value)
+    assert (root / "built" / "code.py.html").exists()
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[x](docs/none.md)", "README.md: dead link: docs/none.md"),

@@ -85,7 +85,7 @@ def test_a_part_without_a_class_is_named():
 
 def test_too_few_persons():
     labels, group = people(2)
-    with pytest.raises(FergitError, match="10 folds of 2 persons"):
+    with pytest.raises(FergitError, match="split.folds is 10, there are 2 persons"):
         splits.subjects(labels, group, 10, 0, 0)
     with pytest.raises(FergitError, match="fold is 5; allowed: 0 to 4"):
         splits.subjects(*people(), 5, 5, 0)

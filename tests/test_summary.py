@@ -3,7 +3,7 @@ import json
 
 import pytest
 from ruamel.yaml import YAML
-from test_report import write_report, write_results
+from test_report import DAMAGED, write_report, write_results
 
 from fergit import paths, summary
 from fergit.errors import FergitError
@@ -87,6 +87,33 @@ def test_readme_without_its_markers_is_refused(root):
     (root / "README.md").write_text("# A title\n")
     with pytest.raises(FergitError, match="README.md: needs one line <!-- results:begin -->"):
         summary.update()
+
+
+@pytest.mark.parametrize("data", DAMAGED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "results/reports/fergit/report.json",
+        "results/fergit/residual/03-evaluate.ipynb",
+        "results/fergit/01-preprocess/people-across-parts.csv",
+        "results/leaks/fergit/metrics.json",
+        "results/studies/precision/metrics.json",
+        "results/reconstruction/tables/idle-weights.csv",
+        "runs/fergit/residual/seed-0.json",
+        "runs/studies/precision.json",
+    ],
+)
+def test_a_damaged_file_is_named_and_changes_nothing(root, name, data):
+    if (data, name) in ((b"[]", "runs/studies/precision.json"), (b"{}", "results/reports/fergit/report.json")):
+        pytest.skip("no trainings, or a report of the oldest format")
+    summary.update()
+    before = [(root / page).read_bytes() for page in ("README.md", "REPLICATION.md", "results/README.md")]
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(data)
+    with pytest.raises(FergitError) as refused:
+        summary.update()
+    assert str(refused.value).startswith(f"{name}: ") and "\n" not in str(refused.value)
+    assert before == [(root / page).read_bytes() for page in ("README.md", "REPLICATION.md", "results/README.md")]
 
 
 def test_readme_says_what_the_results_say():

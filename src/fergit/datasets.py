@@ -159,19 +159,25 @@ def preprocess(dataset, settings):
     FergitError
         As `load`, or a class is too small for the split.
     """
-    faces = load(dataset)
-    own = settings["split"]
+    faces, own = load(dataset), settings["split"]
+    try:
+        faces = faces.with_split(_split(dataset, faces, own))
+    except FergitError as error:
+        values = ", ".join(f"{key}: {str(value).lower()}" for key, value in own.items())
+        raise FergitError(f"params.yaml: {dataset}.{error} (split is {{{values}}})") from None
+    return anomalies.without_leaks(faces) if own.get("leave_out_copies") else faces
+
+
+def _split(dataset, faces, own):
+    """The part of each image: str (n,)."""
     labels, seed, classes = faces.labels, own["seed"], faces.classes
     if dataset == "fer2013":
-        split = splits.official(faces.split, labels, seed, classes)
-    elif dataset != "ckplus":
-        split = splits.stratified_two_step(labels, own["held_out"], seed, classes)
-    elif own["protocol"] == "frames":
-        split = splits.frames(labels, own["held_out"], own["validation"], seed, classes)
-    else:
-        split = splits.subjects(labels, faces.group, own["folds"], own["fold"], seed, classes)
-    faces = faces.with_split(split)
-    return anomalies.without_leaks(faces) if own.get("leave_out_copies") else faces
+        return splits.official(faces.split, labels, seed, classes)
+    if dataset != "ckplus":
+        return splits.stratified_two_step(labels, own["held_out"], seed, classes)
+    if own["protocol"] == "frames":
+        return splits.frames(labels, own["held_out"], own["validation"], seed, classes)
+    return splits.subjects(labels, faces.group, own["folds"], own["fold"], seed, classes)
 
 
 def _find(source, may_download):
@@ -325,10 +331,10 @@ def _read_drawn(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             images, labels, group = (file[key] for key in ("images", "labels", "group"))
-    except (OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
+        sample_id = [f"synthetic/{row:05d}" for row in range(len(images))]
+        return make_faces(images, labels, CLASSES["synthetic"], "synthetic", sample_id, group=group)
+    except (FergitError, OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
         raise FergitError(f"{name}: not what fetch wrote; `dvc repro -f fetch@synthetic` mends it") from None
-    sample_id = [f"synthetic/{row:05d}" for row in range(len(images))]
-    return make_faces(images, labels, CLASSES["synthetic"], "synthetic", sample_id, group=group)
 
 
 def _say(manifest):

@@ -1,6 +1,7 @@
 """Run a notebook through Papermill, so that the executed one is the same bytes each time."""
 
 import errno
+import importlib.util
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ from fergit import notebooks, paths, progress
 from fergit.errors import FergitError
 
 ERROR_TAG = "papermill-error-cell-tag"
+BACKENDS = ("tensorflow", "jax", "torch")  # Keras' that can train
 
 # What the kernel must find, wherever it is started from.
 ENVIRONMENT = {
@@ -31,7 +33,18 @@ ENVIRONMENT = {
 
 
 def set_environment():
-    """Let nothing that the user set for other programs decide what is computed; call it before Keras is imported."""
+    """Let nothing that the user set for other programs decide what is computed; call it before Keras is imported.
+
+    Raises
+    ------
+    FergitError
+        KERAS_BACKEND names no backend, or one that is not installed.
+    """
+    backend = ENVIRONMENT["KERAS_BACKEND"]
+    if backend not in BACKENDS:
+        raise FergitError(f"KERAS_BACKEND is {backend!r}; allowed: {', '.join(BACKENDS)}")
+    if importlib.util.find_spec(backend) is None:
+        raise FergitError(f"KERAS_BACKEND is {backend!r}, which is not installed; `.venv/bin/pip install {backend}`")
     os.environ.update(ENVIRONMENT)
     os.environ.pop("JUPYTER_PATH", None)  # kernels elsewhere would go first
 
@@ -53,7 +66,8 @@ def execute_notebook(name, target, parameters):
     FergitError
         A cell failed or the kernel died: names the cell and the error; the notebook up to there is kept under work/.
     """
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    for library in ("papermill", "asyncio"):  # what they log of a kernel that died is said below, in one line
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     set_environment()
     _make_font_cache()
     with tempfile.TemporaryDirectory(prefix="fergit-") as folder:
@@ -68,6 +82,7 @@ def execute_notebook(name, target, parameters):
                     language="python",
                     cwd=paths.ROOT,
                     progress_bar=False,
+                    shutdown_kernel="immediate",  # after Ctrl-C; asked politely, a kernel prints where it was
                     extra_arguments=["--log-level=40"],  # it warns of talking over loopback: that is how Jupyter works
                 )
         except PapermillExecutionError as error:

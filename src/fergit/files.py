@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 
+from fergit import paths
 from fergit.errors import FergitError
 
 
@@ -57,6 +58,62 @@ def write_arrays(path, **arrays):
             member = io.BytesIO()
             np.lib.format.write_array(member, array, allow_pickle=False)
             archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getbuffer())
+
+
+def read_json(path, keys, remedy, several=False):
+    """Read an object of JSON that the project wrote.
+
+    Parameters
+    ----------
+    path : Path
+    keys : sequence of str
+        What it must hold.
+    remedy : str
+        What writes it again, for the message.
+    several : bool
+        It is a list of such objects.
+
+    Returns
+    -------
+    dict, or list of dict
+
+    Raises
+    ------
+    FergitError
+        There is no such file, it is no such JSON, or a key is missing.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unreadable(path, "JSON", error, remedy) from None
+    entries = values if several else [values]
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise FergitError(f"{paths.relative(path)}: holds something else than was written there; {remedy}")
+    missing = [key for key in keys if any(key not in entry for entry in entries)]
+    if missing:
+        raise FergitError(f"{paths.relative(path)}: has no {missing[0]!r}; {remedy}")
+    return values
+
+
+def read_table(path, columns, remedy, **options):
+    """Read a CSV that the project wrote, by pandas with `options`: DataFrame; errors and the rest as `read_json`."""
+    import pandas as pd  # here, for it takes half a second that who writes files need not wait
+
+    try:
+        table = pd.read_csv(path, **options)
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, "CSV", error, remedy) from None
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise FergitError(f"{paths.relative(path)}: has no column {missing[0]!r}; {remedy}")
+    return table
+
+
+def _unreadable(path, form, error, remedy):
+    if isinstance(error, FileNotFoundError):
+        return FergitError(f"{paths.relative(path)}: no such file; {remedy}")
+    why = error.strerror if isinstance(error, OSError) else (str(error) or type(error).__name__).splitlines()[0]
+    return FergitError(f"{paths.relative(path)}: not the {form} that was written there ({why}); {remedy}")
 
 
 def with_block(path, begin, end, block):

@@ -8,7 +8,6 @@ interval over *seeds* (what other trainings would have given; Student's t). Stat
 and statsmodels.
 """
 
-import json
 import math
 
 import numpy as np
@@ -21,9 +20,14 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from fergit import paths
 from fergit.errors import FergitError
-from fergit.files import write_table
+from fergit.files import read_json, read_table, write_table
 
 PREFIX = "p_"
+KEYS = ("accuracy", "macro_f1", "n_test", "parameters", "seeds", "trained")  # of metrics.json, that are read
+TRAINING = (  # keys of training.json that are read
+    *("dataset", "model", "trained", "epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy_at_best"),
+    *("highest_train_accuracy", "prior_val_accuracy", "n_train", "parameters", "classes", "network", "train"),
+)
 BOOTSTRAP_SEED = 0  # the intervals are the same numbers on every run
 ROC_GRID = np.linspace(0, 1, 101)  # 101 points a class draw the same curve as thousands
 SCORES = ("precision", "recall", "f1")
@@ -75,14 +79,9 @@ def read_predictions(path):
         No such file; a column that is missing, or unknown; a row whose class or probabilities cannot be; seeds that
         were not given the same images. The message names the file, the line and what would be right.
     """
-    name = paths.relative(path)
-    try:
-        table = pd.read_csv(path, dtype={"sample_id": str, "label": str}, keep_default_na=False)
-    except FileNotFoundError:
-        raise FergitError(f"{name}: no such file; `dvc repro` writes it (stage evaluate)") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise FergitError(f"{name}: not a table in CSV: {error}") from None
-    _check_predictions(table, name)
+    remedy = "`dvc repro` writes it (stage evaluate)"
+    table = read_table(path, (), remedy, dtype={"sample_id": str, "label": str}, keep_default_na=False)
+    _check_predictions(table, paths.relative(path))
     return table
 
 
@@ -148,15 +147,11 @@ def read_trainings(dataset, model, seeds):
     FergitError
         A training was not run: names the file and the command that runs it.
     """
-    trainings = {}
-    for seed in seeds:
-        path = paths.results(dataset, model, seed) / "training.json"
-        if not path.exists():
-            raise FergitError(
-                f"{paths.relative(path)}: no such file; `dvc repro train@{dataset}-{model}-{seed}` trains it"
-            )
-        trainings[int(seed)] = json.loads(path.read_text(encoding="utf-8"))
-    return trainings
+    files = {int(seed): paths.results(dataset, model, seed) / "training.json" for seed in seeds}
+    return {
+        seed: read_json(file, TRAINING, f"`dvc repro train@{dataset}-{model}-{seed}` trains it")
+        for seed, file in files.items()
+    }
 
 
 # Metrics

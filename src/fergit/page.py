@@ -13,13 +13,12 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 import mistune
-import nbformat
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer, TextLexer, get_lexer_for_filename
 from pygments.util import ClassNotFound
 
-from fergit import paths, present
+from fergit import notebooks, paths, present
 
 
 def folders(source):
@@ -65,7 +64,7 @@ class Page:
         return mistune.create_markdown(renderer=_Renderer(self), plugins=["table", "strikethrough"])(text)
 
     def _notebook(self, path):
-        notebook = nbformat.read(path, as_version=4)
+        notebook = notebooks.read(path)
         executed = path.is_relative_to(paths.RESULTS)
         parts, code = [], []
         for cell in notebook.cells:

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import math
 import re
 import reprlib
 from typing import Annotated, Any, Literal
@@ -35,6 +36,18 @@ Several = Field(min_length=1, max_length=1000)
 
 TRAINING = ("network", "augmentation", "train")  # the sections that decide a training, beside the data set's own
 UNKNOWN = ("extra_forbidden", "invalid_key")  # pydantic's words for a key that it does not know
+ALLOWED = {  # where pydantic's words are those of Python
+    "list_type": "a list, such as [a, b]",
+    "dict_type": "a section of lines `key: value`",
+    "model_type": "a section of lines `key: value`",
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "finite_number": "a number",
+}
+RAREST = 547 / 35_887  # share of disgust among drawn faces, as in FER2013
 FIXED = ("train.device", "train.distribution")  # of a process, once it computes
 
 
@@ -157,6 +170,17 @@ class Params(Section):
     fergit: FergitParams
     ckplus: CkplusParams
 
+    @model_validator(mode="after")
+    def _enough_is_drawn(self):
+        """Or stage preprocess would refuse, once DVC has deleted its results."""
+        images, share = self.fetch.draw.images, self.synthetic.split.held_out
+        if images * RAREST * min(share / 2, 1 - share) < 1:
+            raise ValueError(
+                f"fetch.draw.images is {images} and synthetic.split.held_out is {share}: too few for an image of each "
+                f"class in each part; allowed: a share of 0.2 from {math.ceil(2 / RAREST / 0.2)} images, for example"
+            )
+        return self
+
 
 def _is_plain(value):
     """Not deeper: comparing lists of lists of lists may never end."""
@@ -233,7 +257,8 @@ def load_studies():
         StudiesParams.model_validate(values)
     except ValidationError as error:
         first = _first(error)
-        raise FergitError(f"{name}: {_explain(first, first['loc'], StudyParams)}") from None
+        model = StudyParams if len(first["loc"]) > 1 else StudiesParams
+        raise FergitError(f"{name}: {_explain(first, first['loc'], model)}") from None
     return values["studies"]
 
 
@@ -292,7 +317,8 @@ def _read(path):
         problem = str(getattr(error, "problem", None) or error or type(error).__name__).splitlines()[0]
         raise FergitError(f"{name}{line}: not valid YAML: {_plain(problem)}") from None
     if not isinstance(values, dict):
-        raise FergitError(f"{name}: is {type(values).__name__}; allowed: sections such as `train:`")
+        found = "is empty" if values is None else f"holds {'a list' if isinstance(values, list) else _shown(values)}"
+        raise FergitError(f"{name}: {found}; allowed: sections of lines `key: value`")
     return values
 
 
@@ -371,20 +397,30 @@ def _first(error):
 
 def _explain(error, where, model=None):
     """One line for a pydantic error: the key, the value, what is allowed."""
+    unknown = error["type"] in UNKNOWN or error["type"] == "literal_error" and where[-1] == "[key]"
     where = [part for part in where if part != "[key]"]
     key = _plain(".".join(map(str, where)))
-    if error["type"] in UNKNOWN:
+    if unknown:
         known = list(model.model_fields) if model else _known_keys(where[:-1])
         near = difflib.get_close_matches(str(where[-1])[:LONGEST], known, 1, 0.5)
         return f"unknown key {key}; " + (f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}")
     if error["type"] == "missing":
         return f"{key} is missing"
     if error["type"] == "value_error":
-        return f"{key}: {_plain(str(error['ctx']['error']))}"
-    return f"{key} is {_shown(error['input'])}; allowed: {error['msg'].removeprefix('Input should be ')}"
+        said = _plain(str(error["ctx"]["error"]))
+        return f"{key}: {said}" if key else said
+    if error["type"] in ("too_short", "too_long"):
+        bound = error["ctx"].get("min_length") or error["ctx"]["max_length"]
+        allowed = f"at {'least' if error['type'] == 'too_short' else 'most'} {bound} of them"
+    else:
+        allowed = ALLOWED.get(error["type"], error["msg"].removeprefix("Input should be "))
+    return f"{key} is {_shown(error['input'])}; allowed: {allowed}"
 
 
 def _shown(value):
+    """A value as YAML has it, short."""
+    if value is None or isinstance(value, bool):
+        return {None: "empty", True: "true", False: "false"}[value]
     try:
         return _plain(SHOWN.repr(value))
     except ValueError:  # Python writes out no number of more than 4,300 digits
@@ -401,4 +437,4 @@ def _known_keys(where):
     model = Params
     for part in where:
         model = Params if part == "overrides" else model.model_fields[part].annotation
-    return list(model.model_fields)
+    return list(TRAINING if where and where[-1] == "overrides" else model.model_fields)

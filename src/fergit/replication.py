@@ -1,12 +1,13 @@
 """REPLICATION.md: all claims, studies and contradictions on one page, from the files under results/ and runs/."""
 
-import json
-
 import pandas as pd
 
 from fergit import leaks, params, paths, present, published, study_report
+from fergit.files import read_json, read_table
 
 REAL = ("fergit", "ckplus", "fer2013")
+LEAKS = ("dataset", "confidence_level", "n_test", "copies", "labels", "networks")  # keys of their metrics.json
+STUDY = ("question", "dataset", "vary", "confidence_level", "paper", "variants", "draws", "against_first")
 
 INTRODUCTION = """\
 # What the replication found
@@ -114,7 +115,7 @@ def _leaks():
     for dataset in REAL:
         file = paths.leaks(dataset) / "metrics.json"
         if file.exists():
-            found = json.loads(file.read_text(encoding="utf-8"))
+            found = read_json(file, LEAKS, f"`dvc repro -f studies/dvc.yaml:leaks@{dataset}` writes it again")
             said = (leaks.copies_findings(found), leaks.sources_findings(found), leaks.labels_findings(found))
             parts += [f"### {present.TITLES[dataset]}", *filter(None, said)]
             command = f"dvc repro studies/dvc.yaml:leaks@{dataset}"
@@ -125,7 +126,11 @@ def _leaks():
 def _found():
     """metrics.json of each study that was run, in the order of studies/params.yaml."""
     files = {name: paths.study(name) / "metrics.json" for name in params.load_studies()}
-    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
+    return {
+        name: read_json(file, STUDY, f"`dvc repro -f studies/dvc.yaml:report@{name}` writes it again")
+        for name, file in files.items()
+        if file.exists()
+    }
 
 
 def _contradictions(reports):
@@ -137,7 +142,9 @@ def _contradictions(reports):
     }
     idle = paths.results("reconstruction") / "tables" / "idle-weights.csv"
     if idle.exists():
-        row = pd.read_csv(idle).query("poolings == 5 and network == 'residual'").iloc[0]
+        columns = ("poolings", "network", "only meet padding", "parameters", "share")
+        table = read_table(idle, columns, "`dvc repro -f reconstruction` writes it again")
+        row = table.query("poolings == 5 and network == 'residual'").iloc[0]
         share = f"{row['only meet padding']:,} of {row['parameters']:,} weights ({row['share']})"
         measured["idle-weights"] = f"with five, {share} never receive a gradient"
     rows = [
@@ -154,14 +161,27 @@ def _contradictions(reports):
     return ["## The paper's contradictions", present.markdown(pd.DataFrame(rows, columns=columns))]
 
 
+def read_runs(path):
+    """What each training of a file under runs/ cost: list of dict.
+
+    Raises
+    ------
+    FergitError
+        It is no such file.
+    """
+    remedy = f"`git checkout {paths.relative(path)}`, or delete it"
+    several = path.parent.name == "studies"
+    found = read_json(path, ("seconds", "device", "cpus", "backend"), remedy, several)
+    return found if several else [found]
+
+
 def _compute():
     rows = []
     for file in sorted(paths.RUNS.rglob("*.json")):
         what = file.relative_to(paths.RUNS).with_suffix("").parts
         if what[0] == "synthetic":
             continue
-        run = json.loads(file.read_text(encoding="utf-8"))
-        runs = run if isinstance(run, list) else [run]
+        runs = read_runs(file)
         rows.append(
             (
                 ", ".join(part.replace("-", " ") for part in what),

@@ -7,8 +7,10 @@ import pandas as pd
 
 from fergit import claims, metrics, paths
 from fergit.errors import FergitError
+from fergit.files import read_json, read_table
 
 FORMAT = 2  # of report.json: an older one is left out of README until its stage has written it anew
+HISTORY = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}  # of history.csv
 PAIR = ("basic", "residual")  # compared as in the paper: what do the residual blocks add?
 
 
@@ -43,17 +45,18 @@ def read_outcomes(dataset, models, seeds):
     for model in models:
         folder = paths.results(dataset, model)
         remedy = f"`dvc repro evaluate@{dataset}-{model}` writes it"
-        for name in ("metrics.json", "predictions.csv"):
-            if not (folder / name).exists():
-                raise FergitError(f"{paths.relative(folder / name)}: no such file; {remedy}")
+        summary = read_json(folder / "metrics.json", metrics.KEYS, remedy)
         predictions = metrics.read_predictions(folder / "predictions.csv")
         if metrics.seeds_of(predictions) != list(seeds):
             found = metrics.seeds_of(predictions)
             where = f"{paths.relative(folder)}/predictions.csv"
             raise FergitError(f"{where}: seeds {found}, expected {list(seeds)}; {remedy}")
         trainings = metrics.read_trainings(dataset, model, seeds)
-        histories = {seed: pd.read_csv(paths.results(dataset, model, seed) / "history.csv") for seed in seeds}
-        summary = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        files = {seed: paths.results(dataset, model, seed) / "history.csv" for seed in seeds}
+        histories = {
+            seed: read_table(file, HISTORY, f"`dvc repro train@{dataset}-{model}-{seed}` writes it", dtype=HISTORY)
+            for seed, file in files.items()
+        }
         outcomes[model] = Outcome(predictions, summary, trainings, histories)
     return outcomes
 
@@ -71,7 +74,8 @@ def histories_table(outcomes):
 def read_baseline(dataset):
     """Test accuracy of a linear classifier on the pixels where preprocess measured one (synthetic faces), else None."""
     path = paths.results(dataset) / "01-preprocess" / "baseline.json"
-    return json.loads(path.read_text(encoding="utf-8"))["linear_accuracy"] if path.exists() else None
+    remedy = f"`dvc repro -f preprocess@{dataset}` writes it again"
+    return read_json(path, ("linear_accuracy",), remedy)["linear_accuracy"] if path.exists() else None
 
 
 def compare(outcomes, evaluate):

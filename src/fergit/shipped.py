@@ -20,10 +20,11 @@ import numpy as np
 
 from fergit import paths
 from fergit.errors import FergitError
-from fergit.files import write_arrays, write_atomically
+from fergit.files import read_json, write_arrays, write_atomically
 
 WEIGHTS = paths.MODELS / "fergit-residual.npz"
 ONNX = paths.MODELS / "fergit-residual.onnx"
+TOLD = ("dataset", "seed", "best_epoch", "best_val_accuracy", "classes")  # of training.json, in both files
 OPSET = 15  # old enough for OpenCV, new enough for all layers
 
 
@@ -47,17 +48,19 @@ def ship(dataset, model, seed):
 
     summary_file = paths.results(dataset, model, seed) / "training.json"
     weights = paths.weights(dataset, model, seed)
-    for needed in (summary_file, weights):
-        if not needed.exists():
-            raise FergitError(f"{paths.relative(needed)} is missing; `dvc repro` trains it")
-    summary = json.loads(summary_file.read_text(encoding="utf-8"))
+    remedy = f"`dvc repro train@{dataset}-{model}-{seed}` trains it"
+    summary = read_json(summary_file, (*TOLD, "network"), remedy)
+    if not weights.exists():
+        raise FergitError(f"{paths.relative(weights)}: no such file; {remedy}")
     network = build_network(model, len(summary["classes"]), **summary["network"])
     try:
         network.load_weights(weights)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, KeyError, RuntimeError) as error:
         message = str(error).splitlines()[0]
         raise FergitError(f"{paths.relative(weights)}: not weights of this {model} network: {message}") from None
-    about = {name: summary[name] for name in ("dataset", "seed", "best_epoch", "best_val_accuracy", "classes")}
+    if not all(np.isfinite(values).all() for values in network.get_weights()):
+        raise FergitError(f"{paths.relative(weights)}: holds weights that are not numbers; {remedy}")
+    about = {name: summary[name] for name in TOLD}
     save_network(network, about | {"model": model, "network": summary["network"]}, paths.MODELS / f"{dataset}-{model}")
 
 

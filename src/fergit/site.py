@@ -53,7 +53,10 @@ class _Site:
         wanted = [source for _, sources in self.groups for source in sources]
         while wanted:
             if (source := wanted.pop()) not in self.pages:
-                self.pages[source] = Page(source)
+                try:
+                    self.pages[source] = Page(source)
+                except (OSError, SyntaxError, ValueError) as error:
+                    raise FergitError(f"{source}: cannot be shown ({error})") from None
                 wanted += sorted(self.pages[source].links)
         template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
         for page in self.pages.values():

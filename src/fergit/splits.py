@@ -105,12 +105,12 @@ def subjects(labels, group, folds, fold, seed, classes=None):
         Fewer persons than folds, a person is unknown, or a part lacks a class.
     """
     if (group == "").any():
-        raise FergitError("split: protocol subjects needs to know the person on every image")
+        raise FergitError("split.protocol: subjects needs to know the person on every image")
     people = len(np.unique(group))
     if not 3 <= folds <= people:
-        raise FergitError(f"split: {folds} folds of {people} persons; allowed: 3 to as many as there are persons")
+        raise FergitError(f"split.folds is {folds}, there are {people} persons; allowed: 3 to as many as there are")
     if not 0 <= fold < folds:
-        raise FergitError(f"split: fold is {fold}; allowed: 0 to {folds - 1}")
+        raise FergitError(f"split.fold is {fold}; allowed: 0 to {folds - 1}")
     _check_sizes(labels, classes, 3)
     from sklearn.model_selection import StratifiedGroupKFold  # here, for it takes seconds that few need
 
@@ -119,7 +119,7 @@ def subjects(labels, group, folds, fold, seed, classes=None):
         try:
             dealt = [held for _, held in shuffled.split(np.zeros(len(labels)), labels, group)]
         except ValueError as error:
-            raise FergitError(f"split: {folds} folds cannot be dealt ({error}); allowed: fewer folds") from None
+            raise FergitError(f"split.folds is {folds}, which cannot be dealt ({error}); allowed: fewer") from None
     return _checked(_parts(len(labels), dealt[(fold + 1) % folds], dealt[fold]), labels, classes)
 
 
@@ -164,8 +164,8 @@ def _two(rows, labels, second, seed, classes):
     for label in np.flatnonzero(sizes == 1):
         name = classes[label] if classes else label
         raise FergitError(
-            f"split: class {name} has 1 image left for two parts, which need one each; it needs more images, or "
-            "another share held out"
+            f"split: class {name} has 1 image left for two parts, which need one each; it needs more images, or larger "
+            "parts"
         )
     try:
         return train_test_split(rows, test_size=second, stratify=labels[rows], random_state=seed)
@@ -205,6 +205,6 @@ def _checked(split, labels, classes):
                 size = int((labels == label).sum())
                 raise FergitError(
                     f"split: the {part} part gets no image of class {name}, which has {size}; it needs more images, "
-                    "or a larger share held out"
+                    "or a split with larger parts"
                 )
     return split

@@ -4,9 +4,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fergit import claims, metrics, paths
-from fergit.errors import FergitError
+from fergit import claims, metrics
+from fergit.files import read_table
 from fergit.present import counted, listed, p_value, percent, points
+
+TABLES = {  # what the study leaves, and what is read of it
+    "predictions": ("variant", "network", "seed", "sample_id", "group", "label"),
+    "trainings": ("variant", "network", "seed", "best_val_accuracy", "train_accuracy_at_best", "trained", "accuracy"),
+    "history": ("variant", "network", "seed", "epoch", "accuracy", "val_accuracy"),
+}
 
 
 def read(folder):
@@ -15,16 +21,11 @@ def read(folder):
     Raises
     ------
     FergitError
-        One is missing.
+        One is missing, or no such table.
     """
-    tables = []
-    for name in ("predictions", "trainings", "history"):
-        file = folder / f"{name}.csv"
-        if not file.exists():
-            remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
-            raise FergitError(f"{paths.relative(file)}: no such file; {remedy}")
-        tables.append(pd.read_csv(file, dtype={"variant": str, "group": str}, keep_default_na=False))
-    return tables
+    remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
+    options = {"dtype": {"variant": str, "group": str}, "keep_default_na": False}
+    return [read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items()]
 
 
 def by_variant(trainings, level):

@@ -4,16 +4,13 @@ Run as ``python src/run.py summary``; the stages reconstruction, train and repor
 Run times differ from run to run; those of synthetic, which everybody runs, stand nowhere.
 """
 
-import json
 import sys
 from statistics import mean
 
-import nbformat
 import pandas as pd
 
-from fergit import claims, paths, present, replication
-from fergit.errors import FergitError
-from fergit.files import with_block, write_text
+from fergit import claims, notebooks, paths, present, replication
+from fergit.files import read_json, read_table, with_block, write_text
 from fergit.report import FORMAT
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -26,51 +23,39 @@ def update():
     Raises
     ------
     FergitError
-        README.md has not both markers, or a report is damaged.
+        README.md has not both markers, or one of the files behind the pages is damaged; no page has changed then.
     """
     reports, old = _reports()
     for path in old:
         dataset = path.parent.name
         remedy = f"`dvc repro report@{dataset}`, with `datasets: [{dataset}]` in params.yaml, writes it anew"
         print(f"{paths.relative(path)}: of an older version, left out of README; {remedy}", file=sys.stderr)
-    write_text(_index_file(), _index(reports))
-    write_text(_replication_file(), replication.text(_of_real_faces(reports)))
-    if _readme_file().exists():
-        write_text(_readme_file(), _readme(reports))
+    for file, text in _pages(reports).items():
+        write_text(file, text)
 
 
 def check():
     """Whether README.md, REPLICATION.md and results/README.md say what the reports, studies and runs/ say."""
     reports, old = _reports()
-    wanted = {
-        _index_file(): _index(reports),
-        _replication_file(): replication.text(_of_real_faces(reports)),
-        _readme_file(): _readme(reports),
+    pages = _pages(reports).items()
+    return not old and all(file.exists() and file.read_text(encoding="utf-8") == text for file, text in pages)
+
+
+def _pages(reports):
+    """The text of each page as it should be."""
+    pages = {
+        paths.RESULTS / "README.md": _index(reports),
+        paths.ROOT / "REPLICATION.md": replication.text(_of_real_faces(reports)),
     }
-    return not old and all(file.exists() and file.read_text(encoding="utf-8") == text for file, text in wanted.items())
-
-
-def _readme_file():
-    return paths.ROOT / "README.md"
-
-
-def _replication_file():
-    return paths.ROOT / "REPLICATION.md"
-
-
-def _index_file():
-    return paths.RESULTS / "README.md"
+    readme = paths.ROOT / "README.md"
+    return pages | ({readme: _readme(readme, reports)} if readme.exists() else {})
 
 
 def _reports():
     """All report.json of today's format, by data set, synthetic last, as the least asked for; and files of another."""
     reports, old = {}, []
     for path in sorted(paths.RESULTS.glob("reports/*/report.json")):
-        try:
-            report = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            remedy = f"`dvc repro -f report@{path.parent.name}` writes it again"
-            raise FergitError(f"{paths.relative(path)}: not valid JSON; {remedy}") from None
+        report = read_json(path, (), f"`dvc repro -f report@{path.parent.name}` writes it again")
         if report.get("format") == FORMAT:
             reports[path.parent.name] = report
         else:
@@ -82,14 +67,13 @@ def _of_real_faces(reports):
     return {dataset: report for dataset, report in reports.items() if dataset != "synthetic"}
 
 
-def _readme(reports):
-    """README.md as it should be."""
+def _readme(file, reports):
     rows = _times(reports)
     parts = [_results_table(reports), *(_what_it_means(*item) for item in reports.items())]
     if rows:
         parts.append("Run times (of one training; the paper's on a K80):")
         parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
-    return with_block(_readme_file(), BEGIN, END, "\n\n".join(parts))
+    return with_block(file, BEGIN, END, "\n\n".join(parts))
 
 
 def _results_table(reports):
@@ -132,7 +116,9 @@ def _people_sentence(dataset):
     path = paths.results(dataset) / "01-preprocess" / "people-across-parts.csv"
     if not path.exists():
         return ""
-    known, images = pd.read_csv(path, index_col="part").loc["test", ["images of these", "images"]]
+    wanted = ["images of these", "images"]
+    table = read_table(path, ("part", *wanted), f"`dvc repro -f preprocess@{dataset}` writes it again")
+    known, images = table.set_index("part").loc["test", wanted]
     if not known:
         return f"No person of its {images:,} test images is in training."
     known_people = f"{known:,} of its {images:,} test images show a person who is in training too"
@@ -165,7 +151,7 @@ def _times(reports):
             files = [paths.run(dataset, model, seed) for seed in entry["seeds"]]
             if dataset == "synthetic" or not all(file.exists() for file in files):
                 continue
-            runs = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+            runs = [run for file in files for run in replication.read_runs(file)]
             epochs = f"{mean(run['epochs'] for run in runs):.0f}"
             minutes = f"{mean(run['seconds'] for run in runs) / 60:.1f}"
             devices = ", ".join(sorted({run["device"] for run in runs}))
@@ -209,7 +195,7 @@ def _notebooks(folder):
 def _notebook_link(path):
     """A link with the notebook's own title, and what of the data set it is about."""
     within = path.relative_to(paths.RESULTS)
-    cells = nbformat.read(path, as_version=4).cells
+    cells = notebooks.read(path).cells
     titles = [cell.source.partition("\n")[0].lstrip("# ") for cell in cells if cell.cell_type == "markdown"]
     title = titles[0] if titles else path.stem
     about = ", ".join(part.replace("-", " ") for part in within.parts[1:-1])
