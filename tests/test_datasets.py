@@ -215,6 +215,35 @@ def test_loading_what_is_not_there_or_damaged(folders, settings):
         datasets.load("synthetic")
 
 
+@pytest.mark.parametrize("array", ["labels", "group", "images"])
+def test_drawn_faces_that_do_not_fit_together_are_named(folders, settings, array):
+    datasets.fetch("synthetic", settings)
+    file = paths.RAW / "synthetic" / "faces.npz"
+    with np.load(file) as arrays:
+        held = dict(arrays)
+    np.savez(file, **held | {array: held[array][:-1]})
+    with pytest.raises(FergitError, match=r"faces\.npz: not what fetch wrote; `dvc repro -f fetch@synthetic` mends it"):
+        datasets.load("synthetic")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"held_out": 0.01},
+            r"params\.yaml: ckplus\.split: .*each part needs 7 .*\(split is {protocol: frames, held_out: 0.01",
+        ),
+        ({"held_out": 0.99}, r"params\.yaml: ckplus\.split: .*each part needs 7 "),
+        ({"protocol": "subjects", "folds": 90}, r"params\.yaml: ckplus\.split\.folds is 90, there are \d+ persons"),
+    ],
+)
+def test_a_split_that_cannot_be_names_its_key(folders, settings, change, said):
+    write(paths.EXTERNAL / "ckplus48", ckplus_files())
+    datasets.fetch("ckplus", settings)
+    with pytest.raises(FergitError, match=f"^{said}"):
+        datasets.preprocess("ckplus", {"split": settings["split"] | change})
+
+
 def test_muxspace_is_downloaded(folders, settings, monkeypatch, capsys):
     write_fer2013()
     settings["fetch"]["download"] = True

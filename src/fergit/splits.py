@@ -167,10 +167,12 @@ def _two(rows, labels, second, seed, classes):
             f"split: class {name} has 1 image left for two parts, which need one each; it needs more images, or larger "
             "parts"
         )
-    try:
-        return train_test_split(rows, test_size=second, stratify=labels[rows], random_state=seed)
-    except ValueError as error:  # the classes were looked at; what is left is the sizes of the parts
-        raise FergitError(f"split: {len(rows)} images are too few for it ({error})") from None
+    first, needed = len(rows) - second, np.count_nonzero(sizes)
+    if min(first, second) < needed:
+        raise FergitError(
+            f"split: {len(rows)} images in parts of {first} and {second}; each part needs {needed} or more"
+        )
+    return train_test_split(rows, test_size=second, stratify=labels[rows], random_state=seed)
 
 
 def _halves(rows, labels, seed, classes):
