@@ -229,11 +229,8 @@ def test_drawn_faces_that_do_not_fit_together_are_named(folders, settings, array
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (
-            {"held_out": 0.01},
-            r"params\.yaml: ckplus\.split: .*each part needs 7 .*\(split is {protocol: frames, held_out: 0.01",
-        ),
-        ({"held_out": 0.99}, r"params\.yaml: ckplus\.split: .*each part needs 7 "),
+        ({"held_out": 0.01}, r"params\.yaml: ckplus\.split: .*7 classes need .*{protocol: frames, held_out: 0.01"),
+        ({"held_out": 0.99}, r"params\.yaml: ckplus\.split: .*7 classes need "),
         ({"protocol": "subjects", "folds": 90}, r"params\.yaml: ckplus\.split\.folds is 90, there are \d+ persons"),
     ],
 )

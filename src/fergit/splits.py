@@ -169,9 +169,7 @@ def _two(rows, labels, second, seed, classes):
         )
     first, needed = len(rows) - second, np.count_nonzero(sizes)
     if min(first, second) < needed:
-        raise FergitError(
-            f"split: {len(rows)} images in parts of {first} and {second}; each part needs {needed} or more"
-        )
+        raise FergitError(f"split: parts of {first} and {second} images; {needed} classes need as many in each")
     return train_test_split(rows, test_size=second, stratify=labels[rows], random_state=seed)
 
 
