@@ -8,22 +8,25 @@ export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro lab site test corners bench losses torture fuzz format lock
+.PHONY: help setup repro app lab site test corners bench losses torture fuzz format lock
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/$(REQUIREMENTS)  ## make the environment .venv from the lock file (GPU=1: with CUDA)
 
-$(VENV)/$(REQUIREMENTS): $(REQUIREMENTS)
+$(VENV)/%.txt: %.txt
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $(REQUIREMENTS)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
 repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
 	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true  # DVC, killed while it wrote this file, cannot read it
 	$(BIN)/dvc repro
+
+app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765)
+	$(BIN)/python src/app.py $(if $(PORT),--port $(PORT))
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
@@ -57,3 +60,4 @@ format: setup  ## bring code and source notebooks into their one form
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra test pyproject.toml -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra test --extra gpu -c requirements.txt pyproject.toml -o requirements-gpu.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --group app -c requirements.txt -o requirements-app.txt

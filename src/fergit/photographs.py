@@ -58,18 +58,23 @@ def read(path):
         data = Path(path).read_bytes()
     except OSError as error:
         raise FergitError(f"{path}: {error.strerror or error}") from None
+    return decode(data, path)
+
+
+def decode(data, name):
+    """Decode a photograph's file: as `read`, of bytes that the messages call `name`."""
     size = _size(data)
     # The other formats' headers are not looked at, and OpenCV has a limit of its own.
     if size is None and data.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF")):
-        raise FergitError(f"{path}: the file is damaged or cut short")
+        raise FergitError(f"{name}: the file is damaged or cut short")
     if size and size[0] * size[1] > LARGEST * 1e6:
-        raise FergitError(f"{path}: is {size[0]}x{size[1]} pixels; allowed: {LARGEST} million")
+        raise FergitError(f"{name}: is {size[0]}x{size[1]} pixels; allowed: {LARGEST} million")
     image = None
     if data:
         with quiet(), contextlib.suppress(cv2.error):
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise FergitError(f"{path}: not a photograph that can be read; allowed: JPEG, PNG, WebP, BMP and TIFF")
+        raise FergitError(f"{name}: not a photograph that can be read; allowed: JPEG, PNG, WebP, BMP and TIFF")
     return image
 
 

@@ -1,0 +1,55 @@
+"""Name the expressions in pictures and of what a camera sees, on a page in the browser: ``python src/app.py``."""
+
+import argparse
+import asyncio
+import sys
+
+from fergit.errors import FergitError
+from fergit.predict import ExpressionRecognizer
+
+EPILOG = """The page answers to this machine alone, and pictures stay on it: nothing is stored or sent elsewhere.
+Ctrl-C ends it.
+"""
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="app.py",
+        description="A page for the browser that names the expressions in pictures and of what a camera sees.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("--port", type=int, default=8765, metavar="N", help="8765 unless told; 0: any that is free")
+    parser.add_argument(
+        "--smallest",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="smallest face sought, as a share of the picture's shorter side (0.1); half of it: four times as long",
+    )
+    options = parser.parse_args(arguments)
+    if options.port and not 1024 <= options.port <= 65535:
+        parser.error(f"--port is {options.port}; allowed: 0, or 1024 to 65535")
+    if not 0.01 <= options.smallest <= 1:
+        parser.error(f"--smallest is {options.smallest:g}; allowed: 0.01 to 1")
+    return options
+
+
+def main(arguments=None, recognizer=None):
+    """Run the app until Ctrl-C; the exit status. `recognizer` stands in for the shipped one."""
+    options = parse(arguments)
+    try:
+        try:
+            from fergit import app
+        except ModuleNotFoundError as error:
+            package = error.name.partition(".")[0]
+            raise FergitError(f"the package {package} is missing; `make app` brings it") from None
+        asyncio.run(app.serve(recognizer or ExpressionRecognizer(smallest=options.smallest), options.port))
+    except KeyboardInterrupt:
+        return 0
+    except FergitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
