@@ -175,7 +175,7 @@ def test_a_folder_named_like_a_file_is_read_as_the_folder_it_is(folders, setting
 
 def test_links_to_nowhere_and_strange_names_are_named(folders, settings):
     (paths.EXTERNAL / "fer2013.csv").symlink_to("nowhere")
-    with pytest.raises(FergitError, match=r"fer2013\.csv: no such file"):
+    with pytest.raises(FergitError, match=r"fer2013\.csv: a link to nowhere, which is not there"):
         datasets.fetch("fer2013", settings)
     named = {f"fer2013/train/angry/{name}.png": png(1) for name in ("a 'b'", "ä\udcff")}
     (paths.EXTERNAL / "fer2013.csv").unlink()

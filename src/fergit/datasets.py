@@ -202,6 +202,8 @@ def _find(source, may_download):
         order = (".csv", ".csv.gz", ".csv.xz", *[kind for kind in SUFFIXES if not kind.startswith(".csv")], "")
         there.sort(key=lambda path: ("" if path.is_dir() else suffix(path), path.name))
         there.sort(key=lambda path: order.index("" if path.is_dir() else suffix(path)))
+        if there[0].is_symlink() and not there[0].exists():
+            raise FergitError(f"{paths.relative(there[0])}: a link to {there[0].readlink()}, which is not there")
         unused = "".join(f"; not used: {paths.relative(path)}" for path in there[1:])
         print(f"{source}: taken from {paths.relative(there[0])}{unused}")
         return there[0]

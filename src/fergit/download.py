@@ -214,5 +214,5 @@ def _short(error):
     """The innermost reason of an error of requests, in one line."""
     while error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]
-    reason = getattr(error, "reason", None) or error
-    return str(reason).splitlines()[0][:200] if str(reason) else type(error).__name__
+    reason = str(getattr(error, "reason", None) or error) or type(error).__name__
+    return re.sub(r"^HTTPS?Connection\(.*?\): ", "", reason.splitlines()[0])[:200]
