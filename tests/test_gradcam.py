@@ -19,8 +19,10 @@ from fergit.errors import FergitError
 from fergit.faces import make_faces, save_processed
 from fergit.files import write_json
 from fergit.network import Convolution, build_network
+from fergit.params import load_params
 from fergit.synthetic import CLASSES, draw_faces
 
+COMMITTED = sorted(paths.RESULTS.glob("gradcam/*/metrics.json"))
 EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200}
 
 
@@ -261,6 +263,17 @@ def test_metrics_follow_from_the_tables(study):
         assert one["untrained"]["as_much"] == (fresh["all"] >= own["all"].mean()).sum()
         assert sum(entry["images"] for entry in one["classes"].values()) == 60
     assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("file", COMMITTED, ids=lambda file: file.parent.name)
+def test_committed_metrics_follow_from_the_committed_tables(file):
+    found = json.loads(file.read_text(encoding="utf-8"))
+    trainings = paths.results(found["dataset"], found["model"], found["seed"])
+    training = json.loads((trainings / "training.json").read_text(encoding="utf-8"))
+    network = build_network(found["model"], len(training["classes"]), **training["network"])
+    shared, others = (pd.read_csv(file.parent / "08-gradcam" / f"{name}.csv") for name in ("shares", "untrained"))
+    boxes = gradcam.regions(found["dataset"])
+    assert gradcam.summary(training, network, shared, others, boxes, load_params()["evaluate"]) == found
 
 
 def test_mean_maps_are_means_of_what_the_labels_say(study):
