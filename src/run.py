@@ -89,6 +89,16 @@ def leaks(dataset):
     summary()
 
 
+def gradcam(dataset):
+    from fergit.execute import execute_notebook
+
+    params = load_params()
+    evaluate = {name: params["evaluate"][name] for name in ("confidence_level", "bootstrap_samples")}
+    parameters = {"dataset": dataset, "model": "residual", "seed": params["seeds"][0], "evaluate": evaluate}
+    execute_notebook("08-gradcam", paths.gradcam(dataset) / "08-gradcam.ipynb", parameters)
+    summary()
+
+
 def ship(dataset, model, seed):
     from fergit import shipped
 
@@ -125,6 +135,7 @@ STAGES = {
     study: "train and test what a study of studies/params.yaml asks for",
     study_report: "say what a study found",
     leaks: "measure what copies, sources and labels do to the accuracy",
+    gradcam: "show which parts of the face the residual network's labels come from",
     ship: "write a trained network as models/<dataset>-<model>.npz and .onnx",
     summary: "write README.md's tables, REPLICATION.md and results/README.md",
     site: "write all pages and executed notebooks as a website that needs no network",

@@ -97,6 +97,7 @@ def test_readme_without_its_markers_is_refused(root):
         "results/fergit/residual/03-evaluate.ipynb",
         "results/fergit/01-preprocess/people-across-parts.csv",
         "results/leaks/fergit/metrics.json",
+        "results/gradcam/fergit/metrics.json",
         "results/studies/precision/metrics.json",
         "results/reconstruction/tables/idle-weights.csv",
         "runs/fergit/residual/seed-0.json",

@@ -52,6 +52,11 @@ def leaks(dataset):
     return RESULTS / "leaks" / dataset
 
 
+def gradcam(dataset):
+    """The folder of what is known of where the labels of a data set's network come from."""
+    return RESULTS / "gradcam" / dataset
+
+
 def report(dataset):
     """The folder of a data set's report; not among its results, because it depends on all of them."""
     return RESULTS / "reports" / dataset

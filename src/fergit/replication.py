@@ -2,11 +2,12 @@
 
 import pandas as pd
 
-from fergit import leaks, params, paths, present, published, study_report
+from fergit import gradcam, leaks, params, paths, present, published, study_report
 from fergit.files import read_json, read_table
 
 REAL = ("fergit", "ckplus", "fer2013")
-LEAKS = ("dataset", "confidence_level", "n_test", "copies", "labels", "networks")  # keys of their metrics.json
+GRADCAM = ("dataset", "model", "n_test", "confidence_level", "area", "sizes")  # keys of their metrics.json
+LEAKS = ("dataset", "confidence_level", "n_test", "copies", "labels", "networks")
 STUDY = ("question", "dataset", "vary", "confidence_level", "paper", "variants", "draws", "against_first")
 
 INTRODUCTION = """\
@@ -37,6 +38,12 @@ DIFFERENCES = """\
 | batches | not on these pages | order and augmentation are functions of seed, epoch and image | a result can be had again, to the byte |
 | uncertainty | none given | intervals, and studies over splits and seeds | 99 test images tell little by themselves |"""  # noqa: E501
 
+WHERE = """\
+The paper says where a network should look, and why that speaks for few filters: at "the mouth, towards the corners of
+the lips, the nose, the eyebrows, the crow's feet, the eyelids, and the eyes" (p. 77). On the
+pages that could be had it does not show that its networks do. Grad-CAM, of the last layer that has more than one
+position, says where the values stand that speak for a label."""
+
 VERDICTS = """\
 *Reproduced* is what rounds to the paper's number, *reproduced within our interval* what rounds to a number in our
 interval. The paper's number is a sample too: *not contradicted* is one outside our interval, where the interval of the
@@ -65,7 +72,7 @@ def text(reports):
         report.json by data set.
     """
     found = _found()
-    parts = [INTRODUCTION, *_scope(reports), *_claims(reports), *_studies(found), *_leaks(), DIFFERENCES]
+    parts = [INTRODUCTION, *_scope(reports), *_claims(reports), *_studies(found), *_leaks(), *_gradcam(), DIFFERENCES]
     parts += [*_contradictions(reports), *_compute(), LIMITS, *_not_run(reports, found)]
     return "\n\n".join(parts) + "\n"
 
@@ -121,6 +128,19 @@ def _leaks():
             command = f"dvc repro studies/dvc.yaml:leaks@{dataset}"
             parts.append(f"Command: `{command}`; notebook: [leaks](results/leaks/{dataset}/06-leaks.ipynb).")
     return ["## Leaks and labels", *parts] if parts else []
+
+
+def _gradcam():
+    """Which parts of the face the labels come from, by data set."""
+    parts = []
+    for dataset in REAL:
+        file = paths.gradcam(dataset) / "metrics.json"
+        if file.exists():
+            found = read_json(file, GRADCAM, f"`dvc repro -f studies/dvc.yaml:gradcam@{dataset}` writes it again")
+            parts += [f"### {present.TITLES[dataset]}", gradcam.findings(found)]
+            notebook = f"[maps](results/gradcam/{dataset}/08-gradcam.ipynb)"
+            parts.append(f"Command: `dvc repro studies/dvc.yaml:gradcam@{dataset}`; notebook: {notebook}.")
+    return ["## Where the labels come from", WHERE, *parts] if parts else []
 
 
 def _found():
@@ -214,5 +234,11 @@ def _not_run(reports, found):
         f"`dvc repro studies/dvc.yaml:leaks@{dataset}`, after `dvc repro` with `datasets: [{dataset}]`"
         for dataset in REAL
         if not (paths.leaks(dataset) / "metrics.json").exists()
+    ]
+    lines += [
+        f"- Do the labels on {present.TITLES[dataset]} come from mouth, nose, eyes and brows? "
+        f"`dvc repro studies/dvc.yaml:gradcam@{dataset}`, after `dvc repro` with `datasets: [{dataset}]`"
+        for dataset in REAL
+        if not (paths.gradcam(dataset) / "metrics.json").exists()
     ]
     return ["## What was not run", "\n".join(lines)] if lines else []

@@ -44,6 +44,25 @@ def ship(dataset, model, seed):
     FergitError
         That training or the package onnx is not there.
     """
+    network, summary = load_trained(dataset, model, seed)
+    about = {name: summary[name] for name in TOLD}
+    save_network(network, about | {"model": model, "network": summary["network"]}, paths.MODELS / f"{dataset}-{model}")
+
+
+def load_trained(dataset, model, seed):
+    """The network of one training as a Keras model, and what stands in its training.json.
+
+    Parameters
+    ----------
+    dataset, model : str
+    seed : int
+        Which training; it must have been saved by `fergit.training.save_training`.
+
+    Raises
+    ------
+    FergitError
+        That training is not there, or its files are damaged or of another network.
+    """
     from fergit.network import build_network
 
     summary_file = paths.results(dataset, model, seed) / "training.json"
@@ -60,8 +79,7 @@ def ship(dataset, model, seed):
         raise FergitError(f"{paths.relative(weights)}: not weights of this {model} network: {message}") from None
     if not all(np.isfinite(values).all() for values in network.get_weights()):
         raise FergitError(f"{paths.relative(weights)}: holds weights that are not numbers; {remedy}")
-    about = {name: summary[name] for name in TOLD}
-    save_network(network, about | {"model": model, "network": summary["network"]}, paths.MODELS / f"{dataset}-{model}")
+    return network, summary
 
 
 def save_network(network, about, stem):
