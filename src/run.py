@@ -105,10 +105,24 @@ def ship(dataset, model, seed):
     shipped.ship(dataset, model, seed)
 
 
+def card(dataset, model):
+    from fergit import card
+    from fergit.execute import execute_notebook
+
+    params = load_params()["evaluate"]
+    parameters = {"level": params["confidence_level"], "samples": params["bootstrap_samples"]}
+    execute_notebook(
+        "09-card", card.folder(dataset, model) / "09-card.ipynb", {"dataset": dataset, "model": model} | parameters
+    )
+    summary()
+
+
 def summary():
-    from fergit import summary
+    from fergit import card, summary
 
     summary.update()
+    if card.README.exists():
+        card.write()
 
 
 def site():
@@ -137,7 +151,8 @@ STAGES = {
     leaks: "measure what copies, sources and labels do to the accuracy",
     gradcam: "show which parts of the face the residual network's labels come from",
     ship: "write a trained network as models/<dataset>-<model>.npz and .onnx",
-    summary: "write README.md's tables, REPLICATION.md and results/README.md",
+    card: "measure a shipped network: each class, rounding, worse images; its card in models/README.md",
+    summary: "write README.md's tables, REPLICATION.md, results/README.md and the card in models/README.md",
     site: "write all pages and executed notebooks as a website that needs no network",
 }
 

@@ -123,6 +123,17 @@ def test_leaks_are_measured_from_what_is_there(clone):
     assert "have an exact copy in training" in (clone.root / "results/leaks/synthetic/06-leaks.ipynb").read_text()
 
 
+def test_a_card_is_made_of_a_training(clone):
+    done = clone.run("python", "src/run.py", "card", "synthetic", "basic")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((clone.root / "results/card/synthetic-basic/metrics.json").read_text())
+    own = json.loads((clone.root / "results/synthetic/basic/metrics.json").read_text())
+    assert found["float32"]["accuracy"] == own["accuracy"]["mean"] and not found["files"]
+    assert (clone.root / "results/card/synthetic-basic/09-card/altered.png").is_file()
+    assert "Not here yet" in (clone.root / "models/README.md").read_text()  # that is of the shipped network alone
+    assert "card/synthetic-basic/09-card.ipynb" in (clone.root / "results/README.md").read_text()
+
+
 def test_executed_notebooks_say_no_path_and_no_warning(clone):
     for path in (clone.root / "results").rglob("*.ipynb"):
         text = path.read_text()

@@ -54,6 +54,15 @@ def test_onnx_computes_what_keras_does(stem):
     assert np.abs(computed_by_opencv(stem.with_suffix(".onnx"), images) - expected).max() <= 1e-5
 
 
+def test_onnx_runtime_computes_it_too(stem):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not installed")
+    session = onnxruntime.InferenceSession(stem.with_suffix(".onnx"), providers=["CPUExecutionProvider"])
+    images = inputs(100)
+    expected = shipped.load_network(stem.with_suffix(".npz")).predict(images, verbose=0)
+    [found] = session.run(None, {"image": images.reshape(-1, 1, 48, 48)})
+    assert np.abs(found - expected).max() <= 1e-5
+
+
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [("basic", {"poolings": 2}), ("residual", {"batch_normalization": "per_conv", "first_kernels": (7, 3)})],
@@ -140,6 +149,6 @@ def test_the_shipped_files_agree():
     """The promise of models/README.md, on 1,000 images."""
     if not (shipped.WEIGHTS.exists() and shipped.ONNX.exists()):
         pytest.skip("models/fergit-residual.* are not here")
-    images = inputs(1000)
+    images = inputs(1000)  # drawn; benchmarks/peers.py asks the same of a thousand test images of FERGIT
     expected = shipped.load_network().predict(images, verbose=0)
     assert np.abs(computed_by_opencv(shipped.ONNX, images) - expected).max() <= 1e-5

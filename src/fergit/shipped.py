@@ -13,6 +13,7 @@ in a result and never learn, so only the kernels' centres are written, and `load
 leaves 2.4 of the 9.8 million parameters.
 """
 
+import contextlib
 import json
 import zipfile
 
@@ -24,7 +25,7 @@ from fergit.files import read_json, write_arrays, write_atomically
 
 WEIGHTS = paths.MODELS / "fergit-residual.npz"
 ONNX = paths.MODELS / "fergit-residual.onnx"
-TOLD = ("dataset", "seed", "best_epoch", "best_val_accuracy", "classes")  # of training.json, in both files
+TOLD = ("dataset", "model", "network", "seed", "best_epoch", "best_val_accuracy", "classes")  # of training.json
 OPSET = 15  # old enough for OpenCV, new enough for all layers
 
 
@@ -44,9 +45,8 @@ def ship(dataset, model, seed):
     FergitError
         That training or the package onnx is not there.
     """
-    network, summary = load_trained(dataset, model, seed)
-    about = {name: summary[name] for name in TOLD}
-    save_network(network, about | {"model": model, "network": summary["network"]}, paths.MODELS / f"{dataset}-{model}")
+    network, training = load_trained(dataset, model, seed)
+    save_network(network, about(training), paths.MODELS / f"{dataset}-{model}")
 
 
 def load_trained(dataset, model, seed):
@@ -65,13 +65,12 @@ def load_trained(dataset, model, seed):
     """
     from fergit.network import build_network
 
-    summary_file = paths.results(dataset, model, seed) / "training.json"
     weights = paths.weights(dataset, model, seed)
     remedy = f"`dvc repro train@{dataset}-{model}-{seed}` trains it"
-    summary = read_json(summary_file, (*TOLD, "network"), remedy)
+    training = read_json(paths.results(dataset, model, seed) / "training.json", TOLD, remedy)
     if not weights.exists():
         raise FergitError(f"{paths.relative(weights)}: no such file; {remedy}")
-    network = build_network(model, len(summary["classes"]), **summary["network"])
+    network = build_network(model, len(training["classes"]), **training["network"])
     try:
         network.load_weights(weights)
     except (ValueError, OSError, KeyError, RuntimeError) as error:
@@ -79,7 +78,33 @@ def load_trained(dataset, model, seed):
         raise FergitError(f"{paths.relative(weights)}: not weights of this {model} network: {message}") from None
     if not all(np.isfinite(values).all() for values in network.get_weights()):
         raise FergitError(f"{paths.relative(weights)}: holds weights that are not numbers; {remedy}")
-    return network, summary
+    return network, training
+
+
+def about(training):
+    """What the shipped files say of a training, from its training.json: dict, for `save_network`."""
+    return {name: training[name] for name in TOLD}
+
+
+def rounded(network):
+    """Round a network in place to what its files hold, without writing them; returns it."""
+    for layer in network.layers:
+        for variable in layer.weights:
+            variable.assign(_filled(_core(variable, layer), variable.shape))
+    return network
+
+
+def read_about(path=WEIGHTS):
+    """What a file of `save_network` says of itself: dict with ``model``, ``classes``, ``network`` and, of a training,
+    ``dataset``, ``seed``, ``best_epoch``, ``best_val_accuracy``.
+
+    Raises
+    ------
+    FergitError
+        There is no such file, or it is no such file.
+    """
+    with _reading(path), np.load(path, allow_pickle=False) as file:
+        return json.loads(str(file["about"]))
 
 
 def save_network(network, about, stem):
@@ -116,19 +141,25 @@ def load_network(path=WEIGHTS):
     """
     from fergit.network import build_network
 
+    with _reading(path), np.load(path, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        network = build_network(about["model"], len(about["classes"]), **about["network"])
+        for variable in network.weights:
+            variable.assign(_filled(file[variable.path], variable.shape))
+    return network
+
+
+@contextlib.contextmanager
+def _reading(path):
+    """Say of a file that cannot be read what is wrong with it."""
     name = paths.relative(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            network = build_network(about["model"], len(about["classes"]), **about["network"])
-            for variable in network.weights:
-                variable.assign(_filled(file[variable.path], variable.shape))
+        yield
     except FileNotFoundError:
         raise FergitError(f"{name}: no such file; `python src/run.py ship fergit residual 0` writes it") from None
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         message = (str(error) or type(error).__name__).splitlines()[0]
         raise FergitError(f"{name}: not a file that ship wrote ({message})") from None
-    return network
 
 
 def _core(variable, layer):
