@@ -12,7 +12,7 @@ from fergit.errors import FergitError
 EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200, "calibration_bins": 10}
 
 
-def write_results(dataset, model, seeds=(0,), recalls=None, trained=True):
+def write_results(dataset, model, seeds=(0,), recalls=None, trained=True, epochs=100):
     """Results of a network with just these recalls: of each class the first images are right."""
     table = published.table(dataset, model) or published.TABLE_3
     recalls = table["recall"] if recalls is None else recalls
@@ -27,7 +27,7 @@ def write_results(dataset, model, seeds=(0,), recalls=None, trained=True):
         "model": model,
         "trained": trained,
         "parameters": 9_766_391 if model == "residual" else 4_730_423,
-        "epochs_run": 3,
+        "epochs_run": min(epochs, 60),
         "best_epoch": 2,
         "best_val_accuracy": 0.7,
         "prior_val_accuracy": 0.3,
@@ -36,7 +36,7 @@ def write_results(dataset, model, seeds=(0,), recalls=None, trained=True):
         "n_train": 44_370,
         "classes": table["classes"],
         "network": {},
-        "train": {},
+        "train": {"epochs": epochs},
     }
     history = pd.DataFrame({"epoch": [1, 2, 3], "val_accuracy": [0.3, 0.7, 0.6]})
     history[["loss", "accuracy", "val_loss"]] = 0.5
@@ -88,6 +88,27 @@ def test_a_worse_network_reproduces_nothing():
     assert row["verdict"] == "not reproduced" and "lower" in row["note"]
     assert checked.loc["fergit-basic-accuracy", "verdict"] == "not tested here"
     assert checked.loc["fergit-residual-gain", "note"] == "needs both networks"
+
+
+def test_fewer_epochs_than_the_papers_contradict_nothing():
+    write_results("fergit", "residual", recalls=[0.3] * 6 + [0.84], epochs=50)
+    built, checked = write_report("fergit", ["residual"])
+    row = checked.loc["fergit-residual-accuracy"]
+    assert row["verdict"] == "not tested here" and row["ours"] < 0.5
+    assert row["note"].startswith("after 50 of the paper's 100 epochs; ours is lower")
+    assert checked.loc["fergit-residual-parameters", "verdict"] == "reproduced"
+    assert "after 50 (residual) of the paper's 100 epochs" in present.short_sentence(built)
+    trainings = report.read_outcomes("fergit", ["residual"], [0])["residual"].trainings
+    assert "given 50 of the paper's 100 epochs" in present.training_sentence(trainings[0])
+    assert "given 50 of the paper's 100 epochs" in present.trainings_sentence(trainings)
+
+
+@pytest.mark.parametrize(("dataset", "epochs"), [("fergit", 100), ("fergit", 80), ("synthetic", 6)])
+def test_trainings_that_are_not_short(dataset, epochs):
+    """A whole one, one that early stopping ended after 60, and one whose length the paper does not tell."""
+    write_results(dataset, "residual", epochs=epochs)
+    built, _ = write_report(dataset, ["residual"])
+    assert built["models"]["residual"]["epochs_short"] is None and present.short_sentence(built) == ""
 
 
 def test_a_failed_training_tests_nothing():

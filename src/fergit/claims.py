@@ -22,6 +22,27 @@ def failed_seeds(trained):
     return [seed for seed, success in trained.items() if not success]
 
 
+def epochs_short(trainings):
+    """How many epochs trainings on the paper's data were given, if fewer than its 100, and if all were used up.
+
+    Parameters
+    ----------
+    trainings : dict of int to dict
+        training.json by seed.
+
+    Returns
+    -------
+    int, or None
+        None too where all ended by early stopping: more epochs would have changed nothing.
+    """
+    cut = {
+        training["train"]["epochs"]
+        for training in trainings.values()
+        if training["dataset"] in published.DATASETS and training["epochs_run"] == training["train"]["epochs"]
+    }
+    return min(cut) if cut and min(cut) < published.RECIPE["train.epochs"] else None
+
+
 def paper_table(dataset, model, protocol=None):
     """The paper's table that a result may stand beside; None where it has none, or CK+ was split in another way."""
     return published.table(dataset, model) if protocol in (None, "frames") else None
@@ -34,7 +55,7 @@ def check(dataset, outcomes, comparison=None, level=0.95, protocol=None):
     what rounds to a number in our interval. The paper's number is a sample too: where it lies outside our interval, but
     the interval of the difference of two independent shares of images (accuracy, recall) holds 0
     (`metrics.consistency`), the claim is *not contradicted*. *Not testable* is what no run here could tell, *not tested
-    here* what this run has no network or split for.
+    here* what this run has no network or split for, and what it did not reach in fewer epochs than the paper's 100.
 
     Parameters
     ----------
@@ -84,7 +105,12 @@ def _judge(claim, outcomes, comparison, level, protocol):
         failed = failed_seeds(outcomes[model].metrics["trained"]) if model in outcomes else []
         if failed:
             return _no_verdict(NOT_TESTED, f"the training of the {model} network failed (seed {', '.join(failed)})")
-    return _MEASURES[claim.metric](claim, outcome, comparison, level)
+    row = _MEASURES[claim.metric](claim, outcome, comparison, level)
+    short = [epochs for model in involved if model in outcomes and (epochs := epochs_short(outcomes[model].trainings))]
+    if short and row["verdict"] == NOT_REPRODUCED:
+        note = f"after {max(short)} of the paper's {published.RECIPE['train.epochs']} epochs"
+        row |= {"verdict": NOT_TESTED, "note": f"{note}; {row['note']}" if row["note"] else note}
+    return row
 
 
 def _accuracy(claim, outcome, comparison, level):

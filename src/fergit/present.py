@@ -97,7 +97,16 @@ def training_sentence(training):
         said.append(f"It ended before its {epochs} epochs, for {patience} brought no better one.")
     elif best == run:
         said.append("The best epoch is the last: a longer training would probably go further.")
+    if claims.epochs_short({0: training}):
+        said.append(f"It was given {epochs} of the paper's {published.RECIPE['train.epochs']} epochs.")
     return " ".join(said)
+
+
+def trainings_sentence(trainings):
+    """That every training left the class prior behind, and whether they were shorter than the paper's."""
+    short = claims.epochs_short(trainings)
+    said = f" It was given {short} of the paper's {published.RECIPE['train.epochs']} epochs." if short else ""
+    return f"Every training left the class prior behind.{said}"
 
 
 def trainings_table(trainings):
@@ -327,6 +336,17 @@ def claims_sentence(checked, dataset):
     counts = checked["verdict"].value_counts()
     parts = [f"{counts[verdict]} {verdict}" for verdict in claims.VERDICTS if verdict in counts]
     return f"Of {counted(len(checked), 'claim')} on {TITLES[dataset]}: {listed(parts)}."
+
+
+def short_sentence(report):
+    """Which networks had fewer epochs than the paper's, and what that means; else an empty text."""
+    short = [f"{entry['epochs_short']} ({model})" for model, entry in report["models"].items() if entry["epochs_short"]]
+    if not short:
+        return ""
+    return (
+        f"These are results after {listed(short)} of the paper's {published.RECIPE['train.epochs']} epochs: what more "
+        "epochs would have given is not known, so a number below the paper's contradicts nothing."
+    )
 
 
 def baseline_sentence(report):

@@ -46,6 +46,7 @@ TABLE_4 = {
 }
 
 TABLES = {("fergit", "basic"): TABLE_2, ("fergit", "residual"): TABLE_3, ("ckplus", "residual"): TABLE_4}
+DATASETS = ("fergit", "ckplus")
 
 RECIPE = {  # by their names in params.yaml
     "network.dropout": 0.3,  # p. 78

@@ -4,6 +4,7 @@ import pandas as pd
 
 from fergit import gradcam, leaks, params, paths, present, published, study_report
 from fergit.files import read_json, read_table
+from fergit.report import PAIR
 
 REAL = ("fergit", "ckplus", "fer2013")
 GRADCAM = ("dataset", "model", "n_test", "confidence_level", "area", "sizes")  # keys of their metrics.json
@@ -89,10 +90,13 @@ def _claims(reports):
         parts.append(f"### {present.TITLES[dataset]}")
         if report:
             seeds = next(iter(report["models"].values()))["seeds"]
-            parts.append(
-                f"{present.scope_sentence(report)} Command: `dvc repro` with `datasets: [{dataset}]` and "
-                f"`seeds: {seeds}` in params.yaml; notebook: [report](results/reports/{dataset}/04-report.ipynb)."
+            command = (
+                f"Command: `dvc repro` with `datasets: [{dataset}]`, `models: [{', '.join(report['models'])}]` and "
+                f"`seeds: {seeds}` in params.yaml"
             )
+            notebook = f"[report](results/reports/{dataset}/04-report.ipynb)"
+            parts.append(f"{present.scope_sentence(report)} {command}; notebook: {notebook}.")
+            parts += filter(None, [present.short_sentence(report)])
             parts.append(present.markdown(present.claims_table(pd.DataFrame(report["claims"]))))
             parts.append(present.comparison_sentence(report))
         else:
@@ -223,6 +227,19 @@ def _not_run(reports, found):
         f"- {present.TITLES[dataset]}: `dvc repro` with `datasets: [{dataset}]` in params.yaml."
         for dataset in REAL
         if dataset not in reports
+    ]
+    lines += [
+        f"- {present.TITLES[dataset]}, the {model} network: `dvc repro` with `datasets: [{dataset}]` and "
+        f"`models: [{', '.join(PAIR)}]` in params.yaml."
+        for dataset, report in reports.items()
+        for model in PAIR
+        if model not in report["models"]
+    ]
+    lines += [
+        f"- {present.TITLES[dataset]}, the paper's {published.RECIPE['train.epochs']} epochs: the same without "
+        f"`epochs` among the overrides of `{dataset}`."
+        for dataset, report in reports.items()
+        if any(entry["epochs_short"] for entry in report["models"].values())
     ]
     lines += [
         f"- {entry['question']} `dvc repro studies/dvc.yaml:report@{name}`, with `datasets: [{entry['dataset']}]`"

@@ -9,7 +9,7 @@ from fergit import claims, metrics, paths
 from fergit.errors import FergitError
 from fergit.files import read_json, read_table
 
-FORMAT = 2  # of report.json: an older one is left out of README until its stage has written it anew
+FORMAT = 3  # of report.json: an older one is left out of README until its stage has written it anew
 HISTORY = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}  # of history.csv
 PAIR = ("basic", "residual")  # compared as in the paper: what do the residual blocks add?
 
@@ -119,6 +119,7 @@ def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
             "seeds": outcome.metrics["seeds"],
             "failed_seeds": claims.failed_seeds(outcome.metrics["trained"]),
             "epochs_run": [training["epochs_run"] for training in outcome.trainings.values()],
+            "epochs_short": claims.epochs_short(outcome.trainings),
         }
     return {
         "format": FORMAT,

@@ -102,7 +102,7 @@ def _results_table(reports):
 
 def _what_it_means(dataset, report):
     """What a reader must know of a data set's rows."""
-    said = [f"**{present.TITLES[dataset]}.**"]
+    said = [f"**{present.TITLES[dataset]}.**", present.short_sentence(report)]
     if report["comparison"]:
         said.append(present.comparison_sentence(report))
     if dataset != "synthetic":
@@ -185,7 +185,8 @@ def _headlines(dataset, report):
     first = next(iter(report["models"].values()))
     lines.insert(0, f"Accuracy on {first['n_test']:,} test images:\n")
     checked = pd.DataFrame(report["claims"], columns=["verdict"])
-    return ["\n".join(lines), present.baseline_sentence(report), present.claims_sentence(checked, dataset)]
+    said = present.short_sentence(report), present.baseline_sentence(report), present.claims_sentence(checked, dataset)
+    return ["\n".join(lines), *said]
 
 
 def _notebooks(folder):
