@@ -221,13 +221,18 @@ def agreement_table(table):
     )
 
 
-def copies_findings(found):
-    """What copies do to the accuracy, in sentences."""
+def copies_sentence(found):
+    """How many test images are in training too."""
     copies, n = found["copies"], found["n_test"]
-    said = [
+    return (
         f"Of the {n:,} test images {copies[EXACT]:,} ({percent(copies[EXACT] / n)}) have an exact copy in training and "
         f"{copies[ALIKE]:,} more ({percent(copies[ALIKE] / n)}) a near one."
-    ]
+    )
+
+
+def copies_findings(found):
+    """What copies do to the accuracy, in sentences."""
+    said = [copies_sentence(found)]
     for network, entry in found["networks"].items():
         clean = next((row for row in entry["copies"] if row["stratum"] == NEITHER), None)
         if clean:

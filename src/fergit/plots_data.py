@@ -45,7 +45,7 @@ def plot_class_sizes(faces):
     numbers = pd.Series(faces.counts())
     figure, axes = plt.subplots(figsize=(8, 3.6))
     sns.barplot(x=numbers.index, y=numbers.to_numpy(), color=plots.OURS, ax=axes)
-    axes.bar_label(axes.containers[0], [f"{n:,}\n{n / len(faces):.1%}" for n in numbers], fontsize=9, padding=2)
+    axes.bar_label(axes.containers[0], [f"{n:,}\n{100 * n / len(faces):.1f} %" for n in numbers], fontsize=9, padding=2)
     axes.set(title=f"Images of each class, {len(faces):,} in all", xlabel="", ylabel="images")
     axes.margins(y=0.18)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

@@ -50,7 +50,7 @@ def accuracies(found):
         axes.errorbar(centre, at, xerr=np.abs(ends), fmt="o", capsize=3, label=network, color=f"C{number}")
     axes.axvline(next(iter(found["networks"].values()))["accuracy"], color="0.6", linestyle="--", linewidth=1)
     axes.set_yticks(range(len(names)), [name for *_, name in names])
-    axes.set(title="Accuracy by kind of test image", xlabel="accuracy", xlim=(0, 1))
+    axes.set(title="Accuracy by kind of test image", xlabel="accuracy", xlim=(0, 1.02))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.invert_yaxis()
     axes.legend(title="network", loc="upper left", bbox_to_anchor=(1, 1))

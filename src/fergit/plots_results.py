@@ -187,7 +187,7 @@ def reliability(table, error):
     ends = _lengths(table["accuracy"], table["accuracy_low"], table["accuracy_high"])
     label = f"network, with intervals (error {error:.3f})"
     ax.errorbar(table["confidence"], table["accuracy"], yerr=ends, color=OURS, marker="o", capsize=3, label=label)
-    ax.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="share that is right")
+    ax.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), ylabel="share that is right")
     ax.legend(loc="lower right")
     below.bar(table["low"], table["images"], width=table["high"] - table["low"], align="edge", color=OURS, alpha=0.6)
     below.set(xlabel="probability of the predicted class", ylabel="images")
@@ -250,7 +250,7 @@ def learning(histories):
         markers=bool(histories["epoch"].max() < 30),  # a line of one epoch would not be seen
         ax=ax,
     )
-    ax.set(ylabel="validation accuracy", ylim=(0, 1), xlim=(0, histories["epoch"].max() + 1))
+    ax.set(ylabel="validation accuracy", ylim=(0, 1.02), xlim=(0, histories["epoch"].max() + 1))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(title=None, loc="lower right")
     return figure

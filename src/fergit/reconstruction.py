@@ -30,6 +30,7 @@ STATED = pd.DataFrame(
         ("block4", "Batch normalization after the activation ...", "78"),
         ("residual2", "... but before it in residual blocks", "78"),
         ("block5", "Max pooling 2x2, stride 2, no padding; dropout 0.3", "78"),
+        ("block5", "'The more we moved deeper, the more the convolution kernels get bigger'", "77"),
         ("block6", "The last convolution has 512 filters; dropout 0.4 in the last block", "77, 78"),
         ("residual3", "Seven blocks: three convolutional, three residual, one for classification", "75"),
         ("head", "Global average pooling, dense softmax layer of 7", "75"),
@@ -344,7 +345,7 @@ def idle_weights(networks):
     for network in networks.values():
         side, parameters = network.get_layer("block6_conv2").output.shape[1], network.count_params()
         idle = int(untrained_taps(network)["untrained"].sum())
-        rows.append((f"{side}x{side}", parameters, idle, f"{idle / parameters:.1%}", parameters - idle))
+        rows.append((f"{side}x{side}", parameters, idle, f"{100 * idle / parameters:.1f} %", parameters - idle))
     columns = ["maps of 512 filters", "parameters", "only meet padding", "share", "rest"]
     return pd.DataFrame(rows, columns=columns, index=pd.MultiIndex.from_tuples(networks, names=["poolings", "network"]))
 

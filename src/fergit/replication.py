@@ -22,20 +22,22 @@ written by `python src/run.py summary` from the files under `results/` and `runs
 
 To be replicated are the paper's two networks, its recipe and its results on two data sets: FERGIT, rebuilt from FER2013
 and muxspace to the paper's number of images, and CK+ in its 48x48 form. Not replicated are its comparison with other
-authors' methods (Table 5) and the photographs of its Figure 9. The authors' code, their split and their weights are not
-public."""
+authors' methods (Table 5) and the photographs of its Figure 9. The authors' code, split and weights were not found;
+pages 86 to 88, where a paper may name them, could not be had."""
 
 DIFFERENCES = """\
 ## What was done differently, and why
 
 | matter | paper | here | why |
 | --- | --- | --- | --- |
-| batch normalization of the residual network | after each pair (p. 75, of the basic one) | after pairs 1, 3 and 5 | the one regular layout with 9,766,391 parameters in all ([reconstruction](results/reconstruction/00-reconstruction.ipynb)) |
+| batch normalization of the residual network | after each pair (p. 75, of the basic one) | after pairs 1, 3 and 5 | the only layout with one rule for all normalized pairs and a bias in every convolution that has 9,766,391 parameters in all ([reconstruction](results/reconstruction/00-reconstruction.ipynb)) |
 | first kernels | 5x5 in the first layer (p. 77) | 5x5 in both of the first pair | the count again |
+| kernels of pairs 2 to 6 | not on these pages | 3x3 | the count leaves no room for larger ones |
 | poolings | after each pair (p. 75) | after the first five | six do not fit 48 pixels |
 | split of FERGIT | 90/5/5 %, "arbitrarily" (p. 79) | the same shares, stratified | its supports are within one image of 5 % of each class; its very images cannot be known |
 | augmentation, scaling, class weights, factor of the falling rate | not on the pages that could be had | common choices, each marked *ours* in [params.yaml](params.yaml) | |
 | CK+ | images shown an epoch: not on these pages | each five times, differently augmented | its 29 minutes are some thirty copies at FERGIT's pace; five suit a CPU |
+| validation part of CK+ | none named | 10 % of what is not test | an epoch has to be chosen by something |
 | batches | not on these pages | order and augmentation are functions of seed, epoch and image | a result can be had again, to the byte |
 | uncertainty | none given | intervals, and studies over splits and seeds | 99 test images tell little by themselves |"""  # noqa: E501
 
@@ -47,9 +49,11 @@ position, says where the values stand that speak for a label."""
 
 VERDICTS = """\
 *Reproduced* is what rounds to the paper's number, *reproduced within our interval* what rounds to a number in our
-interval. The paper's number is a sample too: *not contradicted* is one outside our interval, where the interval of the
-difference between the two shares, taken as independent samples, holds 0. With few images nearly every number is in the
-interval; and by chance alone, a true claim comes out as not reproduced now and then."""
+interval. The paper's number is a sample too: where it lies outside our interval, the claim is *not contradicted* if the
+interval of the difference between the two shares, taken as independent samples, holds 0, else *not reproduced*. *Not
+testable*: it depends on the hardware. *Not tested here*: this run had not the network, the split or the epochs for it.
+With few images nearly every number is in the interval; and by chance alone, a true claim comes out as not reproduced
+now and then."""
 
 LIMITS = """\
 ## Limits
@@ -60,7 +64,8 @@ LIMITS = """\
 - FER2013's images were gathered by searching the web, and its labels are taken as they are: wrong ones, black images
   and copies included, as the paper's count has them.
 - CK+ shows posed expressions of few persons. By frames, the same persons are in training and test; only the study by
-  subjects says what new persons would get.
+  subjects says what new persons would get. Frames of one person are not independent, so that the intervals on CK+ are
+  too narrow.
 - Nothing here says how the networks do on faces of another kind than those of the data sets."""
 
 
@@ -124,14 +129,20 @@ def _leaks():
     """What copies across parts, sources and labels do to the accuracy, by data set."""
     parts = []
     for dataset in REAL:
-        file = paths.leaks(dataset) / "metrics.json"
-        if file.exists():
-            found = read_json(file, LEAKS, f"`dvc repro -f studies/dvc.yaml:leaks@{dataset}` writes it again")
+        found = read_leaks(dataset)
+        if found:
             said = (leaks.copies_findings(found), leaks.sources_findings(found), leaks.labels_findings(found))
             parts += [f"### {present.TITLES[dataset]}", *filter(None, said)]
             command = f"dvc repro studies/dvc.yaml:leaks@{dataset}"
             parts.append(f"Command: `{command}`; notebook: [leaks](results/leaks/{dataset}/06-leaks.ipynb).")
     return ["## Leaks and labels", *parts] if parts else []
+
+
+def read_leaks(dataset):
+    """metrics.json of a data set's leaks; None where they were not measured."""
+    file = paths.leaks(dataset) / "metrics.json"
+    remedy = f"`dvc repro -f studies/dvc.yaml:leaks@{dataset}` writes it again"
+    return read_json(file, LEAKS, remedy) if file.exists() else None
 
 
 def _gradcam():
@@ -159,7 +170,7 @@ def _found():
 
 def _contradictions(reports):
     measured = {
-        claim["id"]: f"{claim['network']} {present.percent(claim['ours'])}"
+        claim["id"]: f"{claim['metric']}, {claim['network']}: {present.percent(claim['ours'])}"
         for report in reports.values()
         for claim in report["claims"]
         if claim["ours"] is not None
@@ -177,7 +188,7 @@ def _contradictions(reports):
             one.statement,
             one.page,
             one.finding,
-            ", ".join(measured[claim] for claim in one.claims if claim in measured) or "–",
+            "; ".join(measured[claim] for claim in one.claims if claim in measured) or "–",
         )
         for number, one in enumerate(published.CONTRADICTIONS, start=1)
     ]

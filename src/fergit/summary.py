@@ -9,11 +9,13 @@ from statistics import mean
 
 import pandas as pd
 
-from fergit import claims, notebooks, paths, present, replication
+from fergit import claims, leaks, notebooks, paths, present, replication
 from fergit.files import read_json, read_table, with_block, write_text
 from fergit.report import FORMAT
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+FIRST = "reconstruction"  # of the index; then the data sets, then whatever else there is
+HEADINGS = {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}
 TIMES = ("data set", "network", "epochs", "minutes a training", "on", "paper")
 
 
@@ -106,7 +108,8 @@ def _what_it_means(dataset, report):
     if report["comparison"]:
         said.append(present.comparison_sentence(report))
     if dataset != "synthetic":
-        said.append(_people_sentence(dataset))
+        measured = replication.read_leaks(dataset)
+        said += [_people_sentence(dataset), leaks.copies_sentence(measured) if measured else ""]
     said.append(present.baseline_sentence(report))
     return " ".join(filter(None, said))
 
@@ -169,9 +172,9 @@ def _index(reports):
         "Written by the pipeline. It executed each notebook below, which shows its code, its numbers and its figures.",
     ]
     folders = sorted({path.relative_to(paths.RESULTS).parts[0] for path in _notebooks(paths.RESULTS)} - {"reports"})
-    order = [*(folder for folder in folders if folder not in reports), *reports]
-    for name in order:
-        parts.append(f"## {present.TITLES.get(name, name.capitalize())}")
+    others = [folder for folder in folders if folder not in reports and folder != FIRST]
+    for name in [*(folder for folder in folders if folder == FIRST), *reports, *others]:
+        parts.append(f"## {present.TITLES.get(name) or HEADINGS.get(name) or name.capitalize()}")
         if name in reports:
             parts += _headlines(name, reports[name])
         notebooks = [*_notebooks(paths.RESULTS / name), *_notebooks(paths.report(name))]
@@ -190,7 +193,7 @@ def _headlines(dataset, report):
 
 
 def _notebooks(folder):
-    return sorted(folder.rglob("*.ipynb"), key=lambda path: (len(path.parts), path.parts))
+    return sorted(folder.rglob("*.ipynb"), key=lambda path: (path.name, path.parts))
 
 
 def _notebook_link(path):
@@ -199,7 +202,8 @@ def _notebook_link(path):
     cells = notebooks.read(path).cells
     titles = [cell.source.partition("\n")[0].lstrip("# ") for cell in cells if cell.cell_type == "markdown"]
     title = titles[0] if titles else path.stem
-    about = ", ".join(part.replace("-", " ") for part in within.parts[1:-1])
+    parts = [part for part in within.parts[1:-1] if not part[0].isdigit()]  # 02-train/ is no news beside its title
+    about = ", ".join(present.TITLES.get(part, part.replace("-", " ")) for part in parts)
     return f"[{title}{f': {about}' if about else ''}]({within.as_posix()})"
 
 
