@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 
-from fergit.alterations import ALTERATIONS, MOUTH
+from fergit import paths
+from fergit.alterations import ALTERATIONS
+from fergit.faces import load_processed
+from fergit.regions import EYES, LOWER, MOUTH
 from fergit.synthetic import draw_faces
 
 IMAGES = draw_faces(6, seed=0)[0]
+WHERE = (slice(12, 24), 12), (slice(34, 44), 20)  # rows and first column in which eyes and mouth are looked for
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
@@ -34,15 +38,30 @@ def test_noise_goes_by_the_image_alone():
     assert 9 < ALTERATIONS["noise"](middle, 10).std() < 11
 
 
-@pytest.mark.parametrize("name", ["eyes", "mouth"])
+@pytest.mark.parametrize(("name", "row"), [("eyes", EYES), ("mouth", MOUTH)])
 @pytest.mark.parametrize("height", [4, 12, 20])
-def test_a_bar_covers_so_many_rows_and_nothing_else(name, height):
+@pytest.mark.parametrize(("dataset", "lower"), [("fergit", 0), ("synthetic", 3)])
+def test_a_bar_covers_so_many_rows_and_nothing_else(name, row, height, dataset, lower):
     changed = np.zeros((48, 48), bool)
     for image in (np.zeros((48, 48), np.uint8), np.eye(48, dtype=np.uint8) * 255):
-        changed |= ALTERATIONS[name](image[np.newaxis], height)[0] != image
+        changed |= ALTERATIONS[name](image[np.newaxis], height, dataset)[0] != image
     assert changed.any(axis=1).sum() <= height and changed.any(axis=0).sum() <= 36
     rows = np.flatnonzero(changed.any(axis=1))
-    assert (rows.mean() > 24) == (name == "mouth") and (name == "eyes" or abs(rows.mean() + 0.5 - MOUTH) <= 1)
+    assert abs(rows.mean() + 0.5 - row - lower) <= 1 or rows[-1] == 47
+
+
+def test_bars_and_regions_lie_where_drawn_faces_have_them():
+    mean = draw_faces(400, seed=1)[0].mean(axis=0)
+    eyes = mean[:, 8:40].mean(axis=1)[14:28].argmin() + 14
+    assert abs(eyes - (EYES + LOWER["synthetic"])) <= 1
+
+
+def test_and_where_fergit_has_them():
+    if not paths.processed("fergit").exists():
+        pytest.skip("data/processed/fergit.npz is not here; `dvc repro preprocess@fergit` makes it")
+    mean = load_processed("fergit").images.mean(axis=0)
+    eyes, mouth = (mean[rows, left : left + 8].mean(axis=1).argmin() + rows.start for rows, left in WHERE)
+    assert abs(eyes - EYES) <= 1 and abs(mouth - MOUTH) <= 1
 
 
 def test_a_squeezed_face_keeps_its_middle_and_a_turned_one_turns_both_ways():

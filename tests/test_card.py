@@ -40,7 +40,7 @@ def found(faces):
     own = by_brightness(faces.images)
     full = own.copy()
     full[0] = np.roll(full[0], 1)
-    altered = card.alter(faces, by_brightness, 0.95)
+    altered = card.alter("fergit", faces, by_brightness, 0.95)
     return card.summary(faces, OF_TRAINING | {"files": True}, full, own, own, altered, EVALUATE)
 
 
@@ -83,9 +83,19 @@ def test_the_figures_show_every_alteration(found):
     assert titles == [alteration.title for alteration in ALTERATIONS.values()]
     shown = [ax.lines[-1].get_ydata()[0] for ax in figure.axes]
     assert shown == [found["accuracy"]["value"]] * len(ALTERATIONS)
-    examples = plots_card.examples(draw_faces(1, seed=3)[0][0])
+    examples = plots_card.examples(draw_faces(1, seed=3)[0][0], "synthetic")
     assert sum(len(ax.images) for ax in examples.axes) == 6 * len(ALTERATIONS)
     matplotlib.pyplot.close("all")
+
+
+def test_failures_name_just_the_steps_that_fail(found):
+    def said(*accuracies):
+        steps = [{"strength": at, "accuracy": one} for at, one in zip((0, 5, 10, 20), accuracies, strict=True)]
+        return card.failures({"altered": {"noise": steps}})
+
+    assert "noise (from 10 on)" in said(0.6, 0.55, 0.4, 0.3)
+    assert "noise (at 5)" in said(0.6, 0.45, 0.58, 0.59)
+    assert said(0.6, 0.6, 0.55, 0.55) == "At no step are so many lost with: noise."
 
 
 def test_without_results_the_card_says_so():
@@ -117,16 +127,21 @@ def test_a_training_without_files_is_rounded_as_its_files_would_be(tmp_path, mon
         paths.results("d", "basic", 0) / "training.json",
         summary | {"classes": list("abcdefg"), "network": {"poolings": 5}},
     )
-    own, about = card.as_shipped("d", "basic")
+    trained, own, about = card.load("d", "basic")
+    assert all(np.array_equal(a, b) for a, b in zip(network.weights, trained.weights, strict=True))
     assert not about["files"] and about["best_epoch"] == 3
     assert card.by_opencv("d", "basic", np.zeros((1, 48, 48), np.uint8)) is None
     different = [not np.array_equal(a, b) for a, b in zip(network.weights, own.weights, strict=True)]
     assert [variable.name == "kernel" for variable in network.weights] == different
     pytest.importorskip("onnx", reason="the package onnx, which writes networks, is not installed")
     shipped.ship("d", "basic", 0)
-    read, about = card.as_shipped("d", "basic")
+    _, read, about = card.load("d", "basic")
     assert about["files"]
     assert all(np.array_equal(a, b) for a, b in zip(read.weights, own.weights, strict=True))
+    other = shaken("basic", seed=5, poolings=5)
+    other.save_weights(paths.weights("d", "basic", 0))  # trained anew, and not shipped
+    with pytest.raises(FergitError, match="d-basic.npz: not of the training in .*; `python src/run.py ship d basic 0`"):
+        card.load("d", "basic")
 
 
 def test_a_file_says_what_it_is_of(tmp_path):

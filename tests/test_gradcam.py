@@ -20,6 +20,7 @@ from fergit.faces import make_faces, save_processed
 from fergit.files import write_json
 from fergit.network import Convolution, build_network
 from fergit.params import load_params
+from fergit.regions import REGIONS, regions
 from fergit.synthetic import CLASSES, draw_faces
 
 COMMITTED = sorted(paths.RESULTS.glob("gradcam/*/metrics.json"))
@@ -88,7 +89,7 @@ def test_where_nothing_speaks_for_the_label_the_map_is_zero(images):
     maps, _ = gradcam.explain(network, half, np.full(8, 0))
     assert not maps[:, :, :23].any() and maps[:, :, 24:].any(axis=(1, 2)).all()
     maps, _ = gradcam.explain(network, half, np.full(8, 1))
-    assert not maps.any() and gradcam.shares(maps, gradcam.REGIONS).isna().all(axis=None)
+    assert not maps.any() and gradcam.shares(maps, REGIONS).isna().all(axis=None)
 
 
 def test_batches_change_nothing(network, images):
@@ -140,15 +141,13 @@ def test_what_a_position_depends_on_is_what_changes_it(network):
 
 def test_an_even_map_has_the_area_as_its_share():
     for side in (3, 6, 12):
-        found = gradcam.shares(np.ones((1, side, side), np.float32), gradcam.REGIONS)
-        assert found["all"][0] == pytest.approx(
-            sum((b - t) * (r - lt) for t, b, lt, r in gradcam.REGIONS.values()) / 2304
-        )
-        low, high = gradcam.reach(side, gradcam.REGIONS)
+        found = gradcam.shares(np.ones((1, side, side), np.float32), REGIONS)
+        assert found["all"][0] == pytest.approx(sum((b - t) * (r - lt) for t, b, lt, r in REGIONS.values()) / 2304)
+        low, high = gradcam.reach(side, REGIONS)
         assert 0 <= low < found["all"][0] < high <= 1
     one = np.zeros((1, 12, 12), np.float32)
     one[0, 9, 6] = 1  # its 4x4 pixels begin at row 36, column 24
-    assert gradcam.shares(one, gradcam.REGIONS).round(2).iloc[0].to_dict() == pytest.approx(
+    assert gradcam.shares(one, REGIONS).round(2).iloc[0].to_dict() == pytest.approx(
         {"mouth": 0.98, "nose": 0.02, "eyes": 0, "brows": 0, "all": 1}, abs=0.03
     )
 
@@ -156,7 +155,7 @@ def test_an_even_map_has_the_area_as_its_share():
 @pytest.mark.parametrize("dataset", ["fergit", "synthetic"])
 def test_regions_are_in_the_image_and_apart(dataset):
     times = np.zeros((48, 48), int)
-    for top, bottom, left, right in gradcam.regions(dataset).values():
+    for top, bottom, left, right in regions(dataset).values():
         assert 0 <= top < bottom <= 48 and 0 <= left < right <= 48
         times[top:bottom, left:right] += 1
     assert times.max() == 1
@@ -226,7 +225,7 @@ def test_no_figure_shows_a_single_face():
     ]
     everyone = faces.images.mean(axis=0)
     for some, at_most in ((faces, 3), (faces.take(np.arange(71, 120)), 0)):
-        figure = plots_gradcam.maps(pd.concat(even), some, named[-len(some) :], gradcam.REGIONS)
+        figure = plots_gradcam.maps(pd.concat(even), some, named[-len(some) :], REGIONS)
         shown = [image.get_array() for axes in figure.axes for image in axes.get_images()]
         grays = [np.asarray(array) for array in shown if np.ptp(array) > 0]  # the maps are even
         assert len(grays) <= at_most and (len(grays) > 0) == (at_most > 0)
@@ -239,7 +238,7 @@ def test_no_figure_shows_a_single_face():
 @pytest.fixture(scope="module")
 def study():
     """An untrained network, as if it had been trained, on 60 drawn faces."""
-    faces, boxes = drawn(60, 0), gradcam.regions("synthetic")
+    faces, boxes = drawn(60, 0), regions("synthetic")
     network = build_network("basic", poolings=4, seed=5)
     shared, means = gradcam.measure(network, faces, boxes)
     named = shared["named"][:60].to_numpy()
@@ -256,7 +255,7 @@ def test_metrics_follow_from_the_tables(study):
         own, fresh = (table[table["positions"] == one["positions"]] for table in (shared, others))
         assert one["share"]["all"] == pytest.approx(own["all"].mean(), abs=1e-6)
         assert one["low"] < one["share"]["all"] < one["high"]
-        assert one["share"]["all"] == pytest.approx(sum(one["share"][name] for name in gradcam.REGIONS), abs=1e-5)
+        assert one["share"]["all"] == pytest.approx(sum(one["share"][name] for name in REGIONS), abs=1e-5)
         assert one["untrained"]["networks"] == 2
         assert one["untrained"]["as_much"] == (fresh["all"] >= own["all"].mean()).sum()
         assert sum(entry["images"] for entry in one["classes"].values()) == 60
@@ -270,7 +269,7 @@ def test_committed_metrics_follow_from_the_committed_tables(file):
     training = json.loads((trainings / "training.json").read_text(encoding="utf-8"))
     network = build_network(found["model"], len(training["classes"]), **training["network"])
     shared, others = (pd.read_csv(file.parent / "08-gradcam" / f"{name}.csv") for name in ("shares", "untrained"))
-    boxes = gradcam.regions(found["dataset"])
+    boxes = regions(found["dataset"])
     assert gradcam.summary(training, network, shared, others, boxes, load_params()["evaluate"]) == found
 
 
@@ -305,9 +304,9 @@ def test_findings_say_what_the_share_is_worth(study):
 def test_maps_of_zeros_only_are_said_and_do_not_stop_it(study):
     network, _, shared, _, others, _ = study
     empty = shared.copy()
-    empty.loc[empty["positions"] == 3, [*gradcam.REGIONS, "all"]] = np.nan
+    empty.loc[empty["positions"] == 3, [*REGIONS, "all"]] = np.nan
     training = {"dataset": "synthetic", "model": "basic", "seed": 0, "classes": list(CLASSES)}
-    found = gradcam.summary(training, network, empty, others, gradcam.regions("synthetic"), EVALUATE)
+    found = gradcam.summary(training, network, empty, others, regions("synthetic"), EVALUATE)
     assert found["sizes"][0]["empty"] == 60 and found["sizes"][0]["share"]["all"] is None
     said = gradcam.findings(found)
     assert "they hold **–**. These are too few maps" in said and "100.0 % at 3x3" in said
@@ -367,7 +366,7 @@ def test_the_notebook_runs_and_shows_means_only(tmp_path):
     found = json.loads((results / "metrics.json").read_text())
     assert found["n_test"] == 80 and found["sizes"][0]["untrained"]["networks"] == 2
     shared, others = (pd.read_csv(results / "08-gradcam" / f"{name}.csv") for name in ("shares", "untrained"))
-    boxes = gradcam.regions("synthetic")
+    boxes = regions("synthetic")
     evaluate = {"confidence_level": 0.95, "bootstrap_samples": 2000}
     again = gradcam.summary(training | {"classes": CLASSES}, network, shared, others, boxes, evaluate)
     assert json.loads(json.dumps(again)) == found

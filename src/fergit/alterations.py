@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from fergit.faces import SIDE
+from fergit.regions import EYES, LOWER, MOUTH
 
 MIDDLE = (SIDE - 1) / 2
-EYES, MOUTH = 17.5, 38  # the rows of FERGIT's mean face (of the validation part) where they lie
 BAR = 36  # pixels: the width of what covers them; the eyes of the mean face have 28
 
 
@@ -30,7 +30,9 @@ class Alteration:
     strengths : tuple of float
         From mild to strong.
     function : callable
-        (images uint8 (n, 48, 48), strength) to uint8 (n, 48, 48).
+        (images uint8 (n, 48, 48), strength) to uint8 (n, 48, 48); where `row` is given, that is its third argument.
+    row : float, optional
+        Of FERGIT's mean face (`fergit.regions`): the middle of what is altered.
     """
 
     title: str
@@ -38,10 +40,14 @@ class Alteration:
     none: float
     strengths: tuple
     function: object
+    row: float | None = None
 
-    def __call__(self, images, strength):
-        """The images at a strength, uint8 (n, 48, 48): the same each time."""
-        return images.copy() if strength == self.none else self.function(images, strength)
+    def __call__(self, images, strength, dataset="fergit"):
+        """The images of a data set at a strength, uint8 (n, 48, 48): the same each time."""
+        if strength == self.none:
+            return images.copy()
+        where = () if self.row is None else (self.row + LOWER.get(dataset, 0),)
+        return self.function(images, strength, *where)
 
 
 def darken(images, light):
@@ -79,14 +85,13 @@ def shrink(images, side):
     return _each(images, small)
 
 
-def cover_eyes(images, height):
-    """A bar of so many rows over the eyes, of the image's mean gray value."""
-    return _cover(images, EYES, height)
-
-
-def cover_mouth(images, height):
-    """The same over the mouth."""
-    return _cover(images, MOUTH, height)
+def cover(images, height, row):
+    """A bar of so many rows about a row, of the image's mean gray value, cut off at the border."""
+    top, left = max(0, round(row - height / 2)), (SIDE - BAR) // 2
+    covered = images.copy()
+    gray = _rounded(images.mean(axis=(1, 2), keepdims=True, dtype=np.float32))
+    covered[:, top : round(row + height / 2), left : left + BAR] = gray
+    return covered
 
 
 def rotate(images, degrees):
@@ -110,8 +115,8 @@ ALTERATIONS = {
     "noise": Alteration("noise", "standard deviation in gray values", 0, (5, 10, 20, 40, 80), add_noise),
     "blur": Alteration("blur", "standard deviation in pixels", 0, (0.5, 1, 1.5, 2, 3), blur),
     "small": Alteration("fewer pixels", "pixels across the face", SIDE, (32, 24, 16, 12, 8), shrink),
-    "eyes": Alteration("eyes covered", "rows covered", 0, (4, 8, 12, 16, 20), cover_eyes),
-    "mouth": Alteration("mouth covered", "rows covered", 0, (4, 8, 12, 16, 20), cover_mouth),
+    "eyes": Alteration("eyes covered", "rows covered", 0, (4, 8, 12, 16, 20), cover, EYES),
+    "mouth": Alteration("mouth covered", "rows covered", 0, (4, 8, 12, 16, 20), cover, MOUTH),
     "turned": Alteration("head tilted in the plane", "degrees", 0, (10, 20, 30, 45, 90), rotate),
     "narrow": Alteration("face squeezed sideways", "share of its width", 1, (0.9, 0.8, 0.7, 0.6, 0.5), squeeze),
 }
@@ -123,12 +128,3 @@ def _rounded(values):
 
 def _each(images, function):
     return np.stack([function(image) for image in images]) if len(images) else images.copy()
-
-
-def _cover(images, row, height):
-    """A bar whose middle is `row`, cut off at the border."""
-    top, left = max(0, round(row - height / 2)), (SIDE - BAR) // 2
-    covered = images.copy()
-    gray = _rounded(images.mean(axis=(1, 2), keepdims=True, dtype=np.float32))
-    covered[:, top : round(row + height / 2), left : left + BAR] = gray
-    return covered

@@ -12,6 +12,7 @@ import pandas as pd
 
 from fergit import leaks, metrics, paths, present, shipped
 from fergit.alterations import ALTERATIONS
+from fergit.errors import FergitError
 from fergit.files import read_json, with_block, write_text
 
 BEGIN, END = "<!-- card:begin -->", "<!-- card:end -->"
@@ -21,7 +22,7 @@ KEYS = (  # of metrics.json
     *("dataset", "model", "files", "confidence_level", "n_test", "accuracy", "macro_f1", "sources", "classes"),
     *("confusion", "float32", "onnx", "altered"),
 )
-LOSS = 0.1  # of accuracy: what the card names as much
+NOTABLE = 0.1  # of accuracy, lost: what the card names
 MISSING = (
     "**Not here yet:** the network's two files and its numbers come with the FERGIT results. After a training of your "
     "own the commands above make them."
@@ -33,8 +34,8 @@ def folder(dataset, model):
     return paths.RESULTS / "card" / f"{dataset}-{model}"
 
 
-def as_shipped(dataset, model, seed=0):
-    """A network as it is shipped: from its file, or where there is none from its training, rounded likewise.
+def load(dataset, model, seed=0):
+    """A network as it was trained, and as it is shipped: from its file, or where there is none rounded likewise.
 
     Parameters
     ----------
@@ -44,20 +45,29 @@ def as_shipped(dataset, model, seed=0):
 
     Returns
     -------
-    network : keras.Model
+    trained, own : keras.Model
     about : dict
-        As `fergit.shipped.read_about`, and ``files``: whether it is read from ``models/<dataset>-<model>.npz``.
+        As `fergit.shipped.read_about`, and ``files``: whether there is ``models/<dataset>-<model>.npz``.
 
     Raises
     ------
     FergitError
-        Neither is there.
+        The training is not there, or the file is of another one.
     """
     file = paths.MODELS / f"{dataset}-{model}.npz"
     if file.exists():
-        return shipped.load_network(file), shipped.read_about(file) | {"files": True}
-    network, training = shipped.load_trained(dataset, model, seed)
-    return shipped.rounded(network), shipped.about(training) | {"files": False}
+        seed = shipped.read_about(file)["seed"]
+    trained, training = shipped.load_trained(dataset, model, seed)
+    own = shipped.rounded(shipped.load_trained(dataset, model, seed)[0])
+    if file.exists():
+        held = shipped.load_network(file).get_weights()
+        if len(held) != len(own.weights) or not all(map(np.array_equal, held, own.get_weights())):
+            weights = paths.relative(paths.weights(dataset, model, seed))
+            raise FergitError(
+                f"{paths.relative(file)}: not of the training in {weights}; "
+                f"`python src/run.py ship {dataset} {model} {seed}` writes it anew"
+            )
+    return trained, own, shipped.about(training) | {"files": file.exists()}
 
 
 def by_opencv(dataset, model, images):
@@ -82,13 +92,14 @@ def by_opencv(dataset, model, images):
     return np.concatenate([recognizer.predict_faces(images[row : row + 256]) for row in range(0, len(images), 256)])
 
 
-def alter(faces, predict, level):
+def alter(dataset, faces, predict, level):
     """Accuracy on the images as they are and at each step of each alteration.
 
     Parameters
     ----------
+    dataset : str
     faces : Faces
-        The test part.
+        Its test part.
     predict : callable
         uint8 (n, 48, 48) to float (n, classes).
     level : float
@@ -104,7 +115,7 @@ def alter(faces, predict, level):
     return {
         name: [_step(faces, alteration.none, as_they_are, level)]
         + [
-            _step(faces, strength, predict(alteration(faces.images, strength)).argmax(axis=1), level)
+            _step(faces, strength, predict(alteration(faces.images, strength, dataset)).argmax(axis=1), level)
             for strength in alteration.strengths
         ]
         for name, alteration in ALTERATIONS.items()
@@ -137,7 +148,7 @@ def summary(faces, about, full, own, onnx, altered, evaluate):
     faces : Faces
         The test part.
     about : dict
-        Of `as_shipped`.
+        Of `load`.
     full, own : float (n, classes)
         Probabilities of the network as it was trained, and as it is shipped.
     onnx : float (n, classes) or None
@@ -271,8 +282,8 @@ def headline(found):
     said = [
         f"On the {found['n_test']:,} test images of {present.TITLES[found['dataset']]} the network as shipped names "
         f"**{present.with_interval(accuracy['value'], accuracy['low'], accuracy['high'])}** rightly; its macro F1 is "
-        f"{f1['value']:.2f} ({f1['low']:.2f}–{f1['high']:.2f}). In parentheses, here and below, the {level} interval "
-        "over images."
+        f"{f1['value']:.2f} ({f1['low']:.2f}–{f1['high']:.2f}). In parentheses behind accuracy, precision, recall and "
+        f"F1 stands the {level} interval over images."
     ]
     if len(found["sources"]) > 1:
         rates = [
@@ -305,13 +316,14 @@ def failures(found):
     """Which classes and which alterations it fails at, in sentences."""
     weak, strong = [], []
     for name, steps in found["altered"].items():
-        lost = [step for step in steps[1:] if steps[0]["accuracy"] - step["accuracy"] > LOSS]
-        (weak if lost else strong).append(
-            f"{ALTERATIONS[name].title} (from {lost[0]['strength']:g} on)" if lost else ALTERATIONS[name].title
-        )
+        lost = [steps[0]["accuracy"] - step["accuracy"] > NOTABLE for step in steps[1:]]
+        at = [f"{step['strength']:g}" for step, much in zip(steps[1:], lost, strict=True) if much]
+        whole = at and all(lost[lost.index(True) :])
+        where = f"from {at[0]} on" if whole else f"at {present.listed(at)}" if at else ""
+        (weak if at else strong).append(f"{ALTERATIONS[name].title} ({where})" if at else ALTERATIONS[name].title)
     said = []
     if weak:
-        said.append(f"More than {100 * LOSS:.0f} points of accuracy are lost with: {', '.join(weak)}.")
+        said.append(f"More than {100 * NOTABLE:.0f} points of accuracy are lost with: {', '.join(weak)}.")
     if strong:
         said.append(f"At no step are so many lost with: {', '.join(strong)}.")
     return " ".join(said)

@@ -8,9 +8,9 @@ off. The layer is the last one that still has more than one position (`layers`):
 network's last pair works on maps of 1x1, which have nothing to show.
 
 The paper says that the main parts to look at are "the mouth, towards the corners of the lips, the nose, the eyebrows,
-the crow's feet, the eyelids, and the eyes" (p. 77). `REGIONS` are these parts on FERGIT's mean face. The share of a map
-in them means something beside two others only: the regions' share of the area, which a map that prefers nothing has,
-and the shares that networks with random weights have (Adebayo et al. 2018).
+the crow's feet, the eyelids, and the eyes" (p. 77). `fergit.regions` has these parts on FERGIT's mean face. The share
+of a map in them means something beside two others only: the regions' share of the area, which a map that prefers
+nothing has, and the shares that networks with random weights have (Adebayo et al. 2018).
 """
 
 import cv2
@@ -24,10 +24,6 @@ from fergit.faces import SIDE
 from fergit.files import write_table
 from fergit.present import TITLES, counted, listed, percent, with_interval
 
-# Rows from, to, columns from, to; pixels. Measured on the mean of FERGIT's 49,300 images: its eyes are darkest in rows
-# 17 and 18 at columns 15 and 32, the brows run into them from above, the nose ends in row 32, the mouth lies in row 38.
-REGIONS = {"mouth": (35, 44, 13, 35), "nose": (22, 35, 18, 30), "eyes": (16, 22, 8, 40), "brows": (11, 16, 8, 40)}
-LOWER = {"synthetic": 3}  # rows by which a data set's faces lie lower than FERGIT's: drawn heads show more hair
 FINEST = 12  # positions a side: with 4 pixels each, the first at which brows and eyes are apart
 UNTRAINED = 20  # networks with random weights: a share above all of theirs has one chance in 21
 SAMPLE = 300  # test images that those are shown, evenly spaced, or all if there are fewer
@@ -188,12 +184,6 @@ def mean_map(maps):
 # Regions
 
 
-def regions(dataset):
-    """`REGIONS` where the faces of a data set have them."""
-    lower = LOWER.get(dataset, 0)
-    return {name: (top + lower, bottom + lower, *columns) for name, (top, bottom, *columns) in REGIONS.items()}
-
-
 def _areas(boxes):
     """Each region's share of the image, and that of ``all``."""
     each = {name: (bottom - top) * (right - left) / SIDE**2 for name, (top, bottom, left, right) in boxes.items()}
@@ -207,7 +197,7 @@ def shares(maps, boxes):
     ----------
     maps : float32 (n, side, side)
     boxes : dict
-        Of `regions`.
+        Of `fergit.regions.regions`.
 
     Returns
     -------
@@ -245,7 +235,7 @@ def measure(network, faces, boxes):
     faces : Faces
         The test part.
     boxes : dict
-        Of `regions`.
+        Of `fergit.regions.regions`.
 
     Returns
     -------
@@ -291,7 +281,7 @@ def measure_untrained(build, faces, named, boxes, networks=UNTRAINED):
         A row for each size of maps and network: ``positions``, ``seed``, ``images``, ``empty`` (maps of zeros), and
         the mean share in each region and in ``all``.
     """
-    taken = np.linspace(0, len(faces) - 1, min(SAMPLE, len(faces))).round().astype(int)
+    taken = sample(len(faces))
     labels = pd.Index(faces.classes).get_indexer(np.asarray(named)[taken])
     rows = []
     for seed in range(1, networks + 1):
@@ -301,6 +291,11 @@ def measure_untrained(build, faces, named, boxes, networks=UNTRAINED):
             counts = {"images": len(found), "empty": int(found["all"].isna().sum())}
             rows.append({"positions": side, "seed": seed} | counts | found.mean().to_dict())
     return pd.DataFrame(rows)
+
+
+def sample(n):
+    """The rows, of n, that untrained networks are shown and the trained one is compared on: int (at most `SAMPLE`,)."""
+    return np.linspace(0, n - 1, min(SAMPLE, n)).round().astype(int)
 
 
 def shown(network):
@@ -343,7 +338,8 @@ def summary(training, network, shared, untrained, boxes, evaluate):
     for side, layer in shown(network).items():
         own, others = shared[shared["positions"] == side], untrained[untrained["positions"] == side]
         whole, fresh = entry(own), others["all"].dropna()
-        mean = whole["share"]["all"]
+        same = entry(own.iloc[sample(len(own))])  # the images that the untrained networks were shown
+        mean = same["share"]["all"]
         sizes.append(
             {
                 "positions": side,
@@ -353,10 +349,12 @@ def summary(training, network, shared, untrained, boxes, evaluate):
                 **whole,
                 "untrained": {
                     "networks": len(fresh),
+                    "images": same["images"],
+                    "trained": mean,
                     "as_much": None if mean is None else int((fresh >= mean).sum()),
-                    "least": float(fresh.min()),
-                    "most": float(fresh.max()),
-                    "share": {name: float(others[name].mean()) for name in names},
+                    "least": float(fresh.min()) if len(fresh) else None,
+                    "most": float(fresh.max()) if len(fresh) else None,
+                    "share": {name: float(others[name].mean()) if len(fresh) else None for name in names},
                 },
                 "classes": {
                     name: entry(own[own["named"] == name])
@@ -487,21 +485,26 @@ def findings(found):
 def _verdict(found, one, short=False):
     """What a share is worth beside the area and the untrained networks."""
     fresh, area = one["untrained"], found["area"]["all"]
-    if one["low"] is None:
+    if one["low"] is None or not fresh["networks"]:
         return "too few maps to say more" if short else "These are too few maps to say more."
     more, less = one["low"] > area, one["high"] < area
     side = "more than their area" if more else "less than their area" if less else "not to be told from their area"
     if short:
         return f"{side}, and above {fresh['networks'] - fresh['as_much']} of {fresh['networks']} untrained networks"
+    some = fresh["images"] < one["images"]
     said = f"That is {side}. Of {fresh['networks']} networks with random weights "
-    said += f"({_range(fresh['least'], fresh['most'])}), {fresh['as_much'] or 'none'} "
+    if some:
+        said += f"({_range(fresh['least'], fresh['most'])} on {fresh['images']:,} of the images, the trained one "
+        said += f"{percent(fresh['trained'])} there), {fresh['as_much'] or 'none'} "
+    else:
+        said += f"({_range(fresh['least'], fresh['most'])}), {fresh['as_much'] or 'none'} "
     said += f"{'has' if fresh['as_much'] == 1 else 'have'} as much: "
     if not more:
         return said + "by this measure the network does not prefer these parts of the face."
     if fresh["as_much"]:
         return said + "the preference need not come from what the network has learnt."
-    chance = f"1 in {fresh['networks'] + 1}"
-    return said + f"the network has learnt to prefer these parts (to be above all of them by chance: {chance})."
+    chance = f"to be above all of them by chance: 1 in {fresh['networks'] + 1}, at each size by itself"
+    return said + f"the network has learnt to prefer these parts ({chance})."
 
 
 def _size(one):

@@ -33,18 +33,20 @@ def altered(found):
     return figure
 
 
-def examples(image):
+def examples(image, dataset):
     """One image at each step of each alteration: a row each, unaltered first.
 
     Parameters
     ----------
     image : uint8 (48, 48)
+    dataset : str
+        That it is of.
     """
     columns = 1 + max(len(alteration.strengths) for alteration in ALTERATIONS.values())
     figure, axes = plt.subplots(len(ALTERATIONS), columns, figsize=(1.2 * columns + 2, 1.25 * len(ALTERATIONS)))
     for row, alteration in zip(axes, ALTERATIONS.values(), strict=True):
         for ax, strength in zip(row, (alteration.none, *alteration.strengths), strict=False):
-            ax.imshow(alteration(image[np.newaxis], strength)[0], cmap="gray", vmin=0, vmax=255)
+            ax.imshow(alteration(image[np.newaxis], strength, dataset)[0], cmap="gray", vmin=0, vmax=255)
             ax.set_title(f"{strength:g}", fontsize=8, loc="center", pad=2)
         for ax in row:
             ax.set_xticks([])

@@ -10,8 +10,9 @@ from fergit import gradcam, plots
 from fergit.errors import FergitError
 from fergit.faces import SIDE
 from fergit.present import counted
+from fergit.regions import REGIONS
 
-COLOURS = dict(zip(gradcam.REGIONS, sns.color_palette("colorblind", 4), strict=True))
+COLOURS = dict(zip(REGIONS, sns.color_palette("colorblind", 4), strict=True))
 EXTENT = (0, SIDE, SIDE, 0)  # pixels, whatever the number of positions
 MOST = 3  # times an even map: what is more has the last colour
 HEAT = ListedColormap([(*plt.get_cmap("YlOrRd")(0.25 + 0.65 * x)[:3], 0.85 * x**0.7) for x in np.linspace(0, 1, 256)])
