@@ -1,10 +1,11 @@
 """How good, how large and how fast the shipped network is, beside what others have published, in one run.
 
     PYTHONPATH=src python benchmarks/peers.py
+    PYTHONPATH=src python benchmarks/peers.py --table
 
 It needs FERGIT (``data/processed/fergit.npz``), the shipped files in ``models/`` and, in ``work/peers/``, the packages
 that benchmarks/README.md says how to install; what is not there is left out, and why is said. Writes peers.json beside
-this file, numbers only, and the table of models/README.md.
+this file, numbers only, and the table of models/README.md; ``--table`` measures nothing and writes the table anew.
 
 Every recognizer (recognizers.py, recognizers.mjs) lives in a process of its own and is timed when it is its turn, so
 that a slow minute of the machine hits all alike.
@@ -37,7 +38,8 @@ BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 MISSING = "The numbers come with the FERGIT results."
 FOLDER = paths.WORK / "peers"
 CORES = 2
-BATCHES = {1: 20, 64: 1}  # images at once: which share of --calls
+CPU = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}  # what the table's times are of, on any machine
+BATCHES = {1: 1, 64: 20}  # images at once: what --calls is divided by
 MARGINS = (-8, -6, -4, -2, 0, 2, 4, 8)  # pixels that a crop has more on each side than the image
 PRIVATE, ALONE, BOTH = GROUPS = ("PrivateTest", "PrivateTest, no copy in training", "PublicTest and PrivateTest")
 LEVEL, SAMPLES = 0.95, 2000  # of the intervals
@@ -119,7 +121,7 @@ class Worker:
             self.about = {"missing": "Node is not installed"}
             return
         self.said = tempfile.TemporaryFile("w+")
-        env = os.environ | {"PYTHONPATH": str(paths.ROOT / "src")}
+        env = os.environ | CPU | {"PYTHONPATH": str(paths.ROOT / "src")}
         self.process = subprocess.Popen(
             command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
         )
@@ -199,8 +201,18 @@ def choose(faces):
         Which of them are of each of `GROUPS`.
     held : Faces
         PublicTest's and PrivateTest's images in FERGIT's validation part.
+
+    Raises
+    ------
+    FergitError
+        FERGIT is of folders that do not tell PublicTest from PrivateTest.
     """
     part = np.array([official_part(name) for name in faces.sample_id])
+    if not {"PublicTest", "PrivateTest"} <= set(part):
+        raise FergitError(
+            f"{paths.relative(paths.processed('fergit'))} does not say which images are of PublicTest and PrivateTest; "
+            "put fer2013.csv into data/external/, then `dvc repro -f fetch@fergit` and `dvc repro`"
+        )
     ours = np.isin(part, ("PublicTest", "PrivateTest"))
     tested = ours & (faces.split == "test")
     known = ((faces.split == "train") | (part == "Training")) & ~tested
@@ -224,7 +236,7 @@ def measure(faces, folder, repeats, calls):
         raise FergitError(f"none of our own can be loaded: {missing['ours-keras']}")
     found, probabilities = {}, {}
     for name, worker in workers.items():
-        margins = {0: None} if RECOGNIZERS[name].is_ours else MARGINS
+        margins = (0,) if RECOGNIZERS[name].is_ours else MARGINS
         by_margin = {
             margin: float((worker.predict(crops(held.images, margin)).argmax(axis=1) == held.labels).mean())
             for margin in margins
@@ -281,7 +293,7 @@ def _difference(faces, ours, theirs, rows):
 
 
 def _calls(batch, calls):
-    return max(1, calls * BATCHES[batch] // max(BATCHES.values()))
+    return max(1, calls // BATCHES[batch])
 
 
 def _times(workers, images, repeats, calls):
@@ -412,14 +424,23 @@ def main():
     parser.add_argument("--repeats", type=int, default=5, help="turns of each (default: %(default)s)")
     parser.add_argument("--calls", type=int, default=100, help="of one face in a turn (default: %(default)s)")
     parser.add_argument("--trial", action="store_true", help="one turn of few calls; writes nothing")
+    parser.add_argument("--table", action="store_true", help="only write the table, from the numbers of the last run")
     arguments = parser.parse_args()
+    try:
+        if arguments.table:
+            files.write_text(README, readme())
+        else:
+            _run(arguments)
+    except FergitError as error:
+        raise SystemExit(f"error: {error}") from None
+
+
+def _run(arguments):
+    os.environ.update(CPU)  # before Keras is imported
     if hasattr(os, "sched_setaffinity"):  # what is started inherits it
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     repeats, calls = (1, 10) if arguments.trial else (arguments.repeats, arguments.calls)
-    try:
-        results = measure(load_processed("fergit"), arguments.folder.resolve(), repeats, calls)
-    except FergitError as error:
-        raise SystemExit(f"error: {error}") from None
+    results = measure(load_processed("fergit"), arguments.folder.resolve(), repeats, calls)
     if not arguments.trial:
         files.write_json(RESULTS, results)
         files.write_text(README, readme())

@@ -80,7 +80,7 @@ async function human() {
   };
 }
 
-const RECOGNIZERS = { "face-api": faceApi, human };
+const LOADERS = { "face-api": faceApi, human };
 
 async function answer(recognizer, order) {
   const images = fs.readFileSync(order.file);
@@ -109,7 +109,7 @@ async function answer(recognizer, order) {
 async function main() {
   let recognizer;
   try {
-    recognizer = await RECOGNIZERS[name]();
+    recognizer = await LOADERS[name]();
   } catch (error) {
     if (error.code !== "MODULE_NOT_FOUND" && error.code !== "ENOENT") throw error;
     return say({ missing: `a package of npm is not installed (${error.message.split("\n")[0].replaceAll(folder, "")})` });

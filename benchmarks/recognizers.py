@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 
 from fergit import paths, shipped
+from fergit.errors import FergitError
 from fergit.faces import SIDE
 from fergit.parallel import cores
 from fergit.predict import CLASSES, NETWORK
@@ -59,7 +60,7 @@ class Loaded:
 def ours_keras(folder):
     from fergit.augmentation import to_input
 
-    network = shipped.load_network()
+    network = shipped.load_network(_there(shipped.WEIGHTS))
     return Loaded(
         lambda crops: network.predict_on_batch(to_input(crops)),
         shipped.WEIGHTS,
@@ -147,7 +148,7 @@ def what_the_face(folder):
     return Loaded(predict, file, parameters, versions("what-the-face-classification", "torch"))
 
 
-RECOGNIZERS = {
+LOADERS = {
     "ours-keras": ours_keras,
     "ours-onnx": ours_onnx,
     "ours-opencv": ours_opencv,
@@ -171,8 +172,8 @@ def _import(name):
 
 def _there(file, package=None):
     if not file.exists():
-        missing = f"the package {package} is not installed" if package else f"{paths.relative(file)} is not there"
-        raise Missing(missing)
+        ours = f"{paths.relative(file)}: no such file; `python src/run.py ship fergit residual 0` writes it"
+        raise Missing(f"the package {package} is not installed" if package else ours)
     return file
 
 
@@ -214,8 +215,8 @@ def main():
 
     sys.path.append(str(folder))  # behind this environment's own packages
     try:
-        recognizer = RECOGNIZERS[name](folder)
-    except Missing as reason:
+        recognizer = LOADERS[name](folder)
+    except (Missing, FergitError) as reason:
         return say({"missing": str(reason)})
     size = recognizer.file.stat().st_size
     say({"bytes": size, "parameters": int(recognizer.parameters), "versions": recognizer.versions})

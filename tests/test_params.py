@@ -37,6 +37,14 @@ def test_papers_data_sets_are_one_line_away(changed):
     assert load_params(changed({"datasets": ["fergit", "ckplus"]}))["datasets"] == ["fergit", "ckplus"]
 
 
+def test_how_many_faces_are_drawn_matters_where_some_are(changed):
+    few = {"fetch.draw.images": 400}
+    assert load_params(changed(few | {"datasets": ["ckplus"]}))["fetch"]["draw"]["images"] == 400
+    with pytest.raises(FergitError, match="allowed: a share of 0.2 from 657 images, for example"):
+        load_params(changed(few | {"datasets": ["ckplus", "synthetic"]}))
+    assert load_params(changed({"fetch.draw.images": 657}))
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -50,7 +58,7 @@ def test_papers_data_sets_are_one_line_away(changed):
         ("datasets", [], "datasets is []; allowed: at least 1 of them"),
         ("models", None, "models is empty; allowed: a list, such as [a, b]"),
         ("network", [5], "network is [5]; allowed: a section of lines `key: value`"),
-        ("fetch.draw.images", 400, "fetch.draw.images is 400 and synthetic.split.held_out is 0.2: too few"),
+        ("fetch.draw.images", 400, "held_out is 0.2, which may leave a part with no image of disgust"),
         ("datasets", ["fergit", "fergit"], "datasets: 'fergit' stands there twice; allowed: each once"),
         ("datasets", ["affectnet"], "datasets.0 is 'affectnet'; allowed: 'synthetic', 'fer2013', 'fergit' or 'ckplus'"),
         ("seeds", [-1], "seeds.0 is -1; allowed: greater than or equal to 0"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fergit import fer2013, metrics, paths, shipped
+from fergit.errors import FergitError
 from fergit.faces import make_faces
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
@@ -17,7 +18,7 @@ import recognizers
 
 
 def test_models_readme_has_the_measured_table():
-    """If this fails: `python benchmarks/peers.py`."""
+    """If this fails: `PYTHONPATH=src python benchmarks/peers.py --table`."""
     assert peers.readme() == peers.README.read_text(encoding="utf-8")
 
 
@@ -58,14 +59,18 @@ def test_official_parts_are_those_of_the_file(real_file):
     assert np.array_equal(part, faces.split)
 
 
-def test_only_images_that_we_never_trained_on_are_tried():
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (9, 48, 48), dtype=np.uint8)
+@pytest.fixture
+def faces():
+    """Nine images, of all official parts and all of ours."""
+    images = np.random.default_rng(0).integers(0, 256, (9, 48, 48), dtype=np.uint8)
     rows = [0, 1, 28709, 28710, 32298, 32299, 32300, 32301, 5]
     split = ["train", "test", "test", "validation", "test", "test", "test", "train", "validation"]
     images[5], images[6] = images[0], images[8][:, ::-1]  # in our training; in FER2013's alone, mirrored
     ids = [f"fer2013/{row:05d}" for row in rows]
-    faces = make_faces(images, [0] * 9, fer2013.CLASSES, "fer2013", ids, split=split)
+    return make_faces(images, [0] * 9, fer2013.CLASSES, "fer2013", ids, split=split)
+
+
+def test_only_images_that_we_never_trained_on_are_tried(faces):
     tried, groups, held = peers.choose(faces)
     assert tried.sample_id.tolist() == ["fer2013/28709", "fer2013/32298", "fer2013/32299", "fer2013/32300"]
     assert held.sample_id.tolist() == ["fer2013/28710"]
@@ -74,6 +79,13 @@ def test_only_images_that_we_never_trained_on_are_tried():
         peers.ALONE: [False, True, False, False],
         peers.BOTH: [True] * 4,
     }
+
+
+def test_folders_that_do_not_name_the_official_parts_are_refused(faces):
+    ids = [f"fer2013/{'Training' if part == 'train' else 'Test'}/angry/{n}.jpg" for n, part in enumerate(faces.split)]
+    unknown = make_faces(faces.images, faces.labels, faces.classes, "fer2013", ids, split=faces.split)
+    with pytest.raises(FergitError, match="fergit.npz does not say which images are of PublicTest and PrivateTest"):
+        peers.choose(unknown)
 
 
 def test_crops_have_their_margin():
@@ -115,18 +127,73 @@ def test_what_is_not_installed_is_left_out_with_its_reason(name, tmp_path):
     assert "not installed" in worker.about["missing"]
 
 
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """Have workers run some lines in place of recognizers.py."""
+
+    def write(lines):
+        (tmp_path / "recognizers.py").write_text(lines)
+        monkeypatch.setattr(peers, "HERE", tmp_path)
+
+    return write
+
+
+OWN_FILES = """\
+import pathlib, sys
+sys.path.insert(0, {benchmarks!r})
+import recognizers
+recognizers.{file} = pathlib.Path({path!r})
+recognizers.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "held", "said"),
+    [
+        ("ours-keras", "shipped.WEIGHTS", None, "no such file; `python src/run.py ship fergit residual 0` writes it"),
+        ("ours-opencv", "NETWORK", None, "no such file; `python src/run.py ship fergit residual 0` writes it"),
+        ("ours-opencv", "NETWORK", b"no network", "not a network"),
+    ],
+)
+def test_our_own_is_left_out_where_its_file_is_missing_or_damaged(name, file, held, said, tmp_path, script):
+    path = tmp_path / "file"
+    if held:
+        path.write_bytes(held)
+    script(OWN_FILES.format(benchmarks=str(paths.ROOT / "benchmarks"), file=file, path=str(path)))
+    worker = peers.Worker(name, tmp_path)
+    worker.end()
+    assert set(worker.about) == {"missing"} and said in worker.about["missing"]
+
+
+def test_without_one_of_our_own_nothing_is_measured(faces, script, tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "RECOGNIZERS", {name: one for name, one in peers.RECOGNIZERS.items() if one.is_ours})
+    script('print("{\\"missing\\": \\"it is not there\\"}")')
+    with pytest.raises(FergitError, match="none of our own can be loaded: it is not there"):
+        peers.measure(faces, tmp_path, 1, 1)
+
+
+def test_workers_compute_by_tensorflow_on_the_cpu_whatever_the_machine_has(script, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    script("import json, os; print(json.dumps(dict(os.environ)))")
+    worker = peers.Worker("ours-keras", tmp_path)
+    worker.end()
+    assert (worker.about["KERAS_BACKEND"], worker.about["CUDA_VISIBLE_DEVICES"]) == ("tensorflow", "-1")
+
+
 def test_every_recognizer_has_its_code():
     script = (paths.ROOT / "benchmarks" / "recognizers.mjs").read_text(encoding="utf-8")
     for name, one in peers.RECOGNIZERS.items():
         if one.script.endswith(".py"):
-            assert name in recognizers.RECOGNIZERS
+            assert name in recognizers.LOADERS
         else:
             assert f'"{name}": ' in script or f" {name} " in script
     order = json.dumps(list(recognizers.CLASSES))
     assert f"CLASSES = {order}" in script
 
 
-def test_the_table_says_what_the_file_says():
+@pytest.fixture
+def results():
     accuracy = {group: {"value": 0.6, "low": 0.5, "high": 0.7} for group in peers.GROUPS}
     entry = {
         "bytes": 4_900_000,
@@ -137,7 +204,7 @@ def test_the_table_says_what_the_file_says():
         "milliseconds_a_face": {str(batch): {"low": 1, "median": 2.5, "high": 3} for batch in peers.BATCHES},
     }
     less = {group: {"difference": -0.05, "low": -0.1, "high": 0.0} for group in peers.GROUPS}
-    results = {
+    measured = {
         "recognizers": {"ours-keras": entry, "face-api": entry | {"margin": -2, "ours_less_it": less}},
         "images": dict.fromkeys(peers.GROUPS, 172),
         "images_of_the_margin": 300,
@@ -146,7 +213,11 @@ def test_the_table_says_what_the_file_says():
         "agreement": {"images": 1000, "at_most": {"ours-onnx": 2e-6}},
         "machine": {"cpus": 2, "device": "A processor"},
     }
-    text = peers.table(metrics.rounded(results))
+    return metrics.rounded(measured)
+
+
+def test_the_table_says_what_the_file_says(results):
+    text = peers.table(results)
     for part in (
         "| ours | Keras, TensorFlow | 4.9 MB | 1,234,567 | 2.50 | 2.50 | 60.0 % (50.0–70.0) |",
         "| −5.0 (−10.0 to 0.0) |",
@@ -156,3 +227,17 @@ def test_the_table_says_what_the_file_says():
         "2 cores of A processor; some-package 1.0.",
     ):
         assert part in text
+
+
+def test_the_table_is_written_anew_without_measuring(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "README", tmp_path / "README.md")
+    monkeypatch.setattr(peers, "RESULTS", tmp_path / "peers.json")
+    monkeypatch.setattr(peers, "load_processed", None)
+    monkeypatch.setattr(sys, "argv", ["peers.py", "--table"])
+    peers.RESULTS.write_text(json.dumps(results))
+    peers.README.write_text(f"# A card\n\n{peers.BEGIN}\nold\n{peers.END}\n\nThe rest.\n")
+    peers.main()
+    assert peers.README.read_text() == f"# A card\n\n{peers.BEGIN}\n{peers.table(results)}\n{peers.END}\n\nThe rest.\n"
+    peers.README.write_text("# A card\n")
+    with pytest.raises(SystemExit, match="error: README.md: needs one line <!-- peers:begin -->"):
+        peers.main()

@@ -1,11 +1,12 @@
 import hashlib
+import itertools
 import json
 
 import pytest
 from ruamel.yaml import YAML
 from test_report import DAMAGED, write_report, write_results
 
-from fergit import paths, summary
+from fergit import paths, replication, summary
 from fergit.errors import FergitError
 
 README = "# A title\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe rest.\n"
@@ -89,24 +90,29 @@ def test_readme_without_its_markers_is_refused(root):
         summary.update()
 
 
-@pytest.mark.parametrize("data", DAMAGED)
-@pytest.mark.parametrize(
-    "name",
-    [
-        "results/reports/fergit/report.json",
-        "results/fergit/residual/03-evaluate.ipynb",
-        "results/fergit/01-preprocess/people-across-parts.csv",
-        "results/leaks/fergit/metrics.json",
-        "results/gradcam/fergit/metrics.json",
-        "results/studies/precision/metrics.json",
-        "results/reconstruction/tables/idle-weights.csv",
-        "runs/fergit/residual/seed-0.json",
-        "runs/studies/precision.json",
-    ],
+READ = (  # beside README.md itself
+    "results/reports/fergit/report.json",
+    "results/fergit/residual/03-evaluate.ipynb",
+    "results/fergit/01-preprocess/people-across-parts.csv",
+    "results/leaks/fergit/metrics.json",
+    "results/gradcam/fergit/metrics.json",
+    "results/studies/precision/metrics.json",
+    "results/reconstruction/tables/idle-weights.csv",
+    "runs/fergit/residual/seed-0.json",
+    "runs/studies/precision.json",
 )
+EMPTY = {  # every key and column, and nothing below
+    "results/fergit/01-preprocess/people-across-parts.csv": b"part,images,images of these\n",
+    "results/gradcam/fergit/metrics.json": json.dumps(dict.fromkeys(replication.GRADCAM, [])).encode(),
+    "results/studies/precision/metrics.json": json.dumps(dict.fromkeys(replication.STUDY, [])).encode(),
+    "results/reconstruction/tables/idle-weights.csv": b"poolings,network,only meet padding,parameters,share\n",
+}
+
+
+@pytest.mark.parametrize(("name", "data"), [*itertools.product(READ, DAMAGED), *EMPTY.items()])
 def test_a_damaged_file_is_named_and_changes_nothing(root, name, data):
-    if (data, name) in ((b"[]", "runs/studies/precision.json"), (b"{}", "results/reports/fergit/report.json")):
-        pytest.skip("no trainings, or a report of the oldest format")
+    if (data, name) == (b"{}", "results/reports/fergit/report.json"):
+        pytest.skip("a report of the oldest format")
     summary.update()
     before = [(root / page).read_bytes() for page in ("README.md", "REPLICATION.md", "results/README.md")]
     (root / name).parent.mkdir(parents=True, exist_ok=True)

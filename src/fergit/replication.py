@@ -3,6 +3,7 @@
 import pandas as pd
 
 from fergit import gradcam, leaks, params, paths, present, published, study_report
+from fergit.errors import FergitError
 from fergit.files import read_json, read_table
 from fergit.report import PAIR
 
@@ -151,7 +152,9 @@ def _gradcam():
     for dataset in REAL:
         file = paths.gradcam(dataset) / "metrics.json"
         if file.exists():
-            found = read_json(file, GRADCAM, f"`dvc repro -f studies/dvc.yaml:gradcam@{dataset}` writes it again")
+            remedy = f"`dvc repro -f studies/dvc.yaml:gradcam@{dataset}` writes it again"
+            found = read_json(file, GRADCAM, remedy)
+            filled(found["sizes"], file, "sizes", remedy)
             parts += [f"### {present.TITLES[dataset]}", gradcam.findings(found)]
             notebook = f"[maps](results/gradcam/{dataset}/08-gradcam.ipynb)"
             parts.append(f"Command: `dvc repro studies/dvc.yaml:gradcam@{dataset}`; notebook: {notebook}.")
@@ -160,12 +163,21 @@ def _gradcam():
 
 def _found():
     """metrics.json of each study that was run, in the order of studies/params.yaml."""
-    files = {name: paths.study(name) / "metrics.json" for name in params.load_studies()}
-    return {
-        name: read_json(file, STUDY, f"`dvc repro -f studies/dvc.yaml:report@{name}` writes it again")
-        for name, file in files.items()
-        if file.exists()
-    }
+    found = {}
+    for name in params.load_studies():
+        file = paths.study(name) / "metrics.json"
+        if file.exists():
+            remedy = f"`dvc repro -f studies/dvc.yaml:report@{name}` writes it again"
+            found[name] = read_json(file, STUDY, remedy)
+            filled(found[name]["variants"], file, "variants", remedy)
+    return found
+
+
+def filled(rows, file, what, remedy):
+    """Refuse a file that lacks the rows, or entries of a list, that it is read for; returns them."""
+    if not len(rows):
+        raise FergitError(f"{paths.relative(file)}: has no {what}; {remedy}")
+    return rows
 
 
 def _contradictions(reports):
@@ -178,8 +190,9 @@ def _contradictions(reports):
     idle = paths.results("reconstruction") / "tables" / "idle-weights.csv"
     if idle.exists():
         columns = ("poolings", "network", "only meet padding", "parameters", "share")
-        table = read_table(idle, columns, "`dvc repro -f reconstruction` writes it again")
-        row = table.query("poolings == 5 and network == 'residual'").iloc[0]
+        remedy = "`dvc repro -f reconstruction` writes it again"
+        found = read_table(idle, columns, remedy).query("poolings == 5 and network == 'residual'")
+        row = filled(found, idle, "row of the residual network with 5 poolings", remedy).iloc[0]
         share = f"{row['only meet padding']:,} of {row['parameters']:,} weights ({row['share']})"
         measured["idle-weights"] = f"with five, {share} never receive a gradient"
     rows = [
@@ -207,7 +220,7 @@ def read_runs(path):
     remedy = f"`git checkout {paths.relative(path)}`, or delete it"
     several = path.parent.name == "studies"
     found = read_json(path, ("seconds", "device", "cpus", "backend"), remedy, several)
-    return found if several else [found]
+    return filled(found if several else [found], path, "trainings", remedy)
 
 
 def _compute():

@@ -120,8 +120,9 @@ def _people_sentence(dataset):
     if not path.exists():
         return ""
     wanted = ["images of these", "images"]
-    table = read_table(path, ("part", *wanted), f"`dvc repro -f preprocess@{dataset}` writes it again")
-    known, images = table.set_index("part").loc["test", wanted]
+    remedy = f"`dvc repro -f preprocess@{dataset}` writes it again"
+    tested = read_table(path, ("part", *wanted), remedy).query("part == 'test'")
+    known, images = replication.filled(tested, path, "row of the test part", remedy)[wanted].iloc[0]
     if not known:
         return f"No person of its {images:,} test images is in training."
     known_people = f"{known:,} of its {images:,} test images show a person who is in training too"
