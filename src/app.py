@@ -4,8 +4,15 @@ import argparse
 import asyncio
 import sys
 
-from fergit.errors import FergitError
-from fergit.predict import ExpressionRecognizer
+try:
+    from fergit import app
+    from fergit.errors import FergitError
+    from fergit.predict import ExpressionRecognizer
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f"error: this Python ({sys.executable}) has no package {missing.name}; `make app` makes an environment that "
+        "has, and runs the app in it"
+    ) from None
 
 EPILOG = """The page answers to this machine alone, and pictures stay on it: nothing is stored or sent elsewhere.
 Ctrl-C ends it.
@@ -38,11 +45,6 @@ def main(arguments=None, recognizer=None):
     """Run the app until Ctrl-C; the exit status. `recognizer` stands in for the shipped one."""
     options = parse(arguments)
     try:
-        try:
-            from fergit import app
-        except ModuleNotFoundError as error:
-            package = error.name.partition(".")[0]
-            raise FergitError(f"the package {package} is missing; `make app` brings it") from None
         asyncio.run(app.serve(recognizer or ExpressionRecognizer(smallest=options.smallest), options.port))
     except KeyboardInterrupt:
         return 0

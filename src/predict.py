@@ -7,14 +7,20 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
-from tqdm import tqdm
+try:
+    import cv2
+    from tqdm import tqdm
 
-from fergit import photographs
-from fergit.errors import FergitError
-from fergit.files import write_atomically
-from fergit.predict import ExpressionRecognizer
-from fergit.predictions import Course, CsvFile, JsonFile, annotate, plot_courses
+    from fergit import photographs
+    from fergit.errors import FergitError
+    from fergit.files import write_atomically
+    from fergit.predict import ExpressionRecognizer
+    from fergit.predictions import Course, CsvFile, JsonFile, annotate, plot_courses
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "
+        "has, and `.venv/bin/python src/predict.py` runs in it"
+    ) from None
 
 EXAMPLES = """examples:
   python src/predict.py photo.jpg
@@ -132,7 +138,7 @@ class Job:
 
     def photograph(self, path, name):
         picture = photographs.read(path)
-        faces = self.recognizer.predict(picture, "bgr")
+        faces = self.recognizer.predict(picture, "bgr", name=path)
         for writer in self.writers:
             writer.add(str(path), faces)
         for number, face in enumerate(faces, start=1):
@@ -141,7 +147,12 @@ class Job:
         if not faces:
             self.row(str(path), "", "no face", "", "", "")
         if self.annotated:
-            data = cv2.imencode(name.suffix, annotate(picture, faces))[1]
+            done = False
+            with photographs.quiet(), contextlib.suppress(cv2.error):
+                done, data = cv2.imencode(name.suffix, annotate(picture, faces))
+            if not done:  # a WebP has no more than 16,383 pixels a side
+                size = f"{picture.shape[1]}x{picture.shape[0]}"
+                raise FergitError(f"{self.annotated / name}: {size} pixels are too many for this format")
             with write_atomically(self.annotated / name) as file:
                 file.write(data.tobytes())
 
@@ -156,7 +167,7 @@ class Job:
             try:
                 for number, frame in enumerate(bar):
                     seconds = time.monotonic() - start if film.camera else number / film.rate
-                    faces = self.recognizer.predict(frame, "bgr", thorough=False)
+                    faces = self.recognizer.predict(frame, "bgr", thorough=False, name=film.name)
                     course.add(faces, seconds)
                     for writer in self.writers:
                         writer.add(film.name, faces, number, seconds)

@@ -31,3 +31,10 @@ def portrait(people=1, side=150):
         wall[y : y + side, x : x + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)
         boxes.append((x, y, side, side))
     return wall, boxes
+
+
+def long_pictures():
+    """Walls as long and thin as no photograph: {name: (picture, faces)}; the last has its face at the right end."""
+    pictures = {"thin.png": np.full((1, 5000), 128, np.uint8), "empty.png": np.full((500, 40000), 128, np.uint8)}
+    pictures["wide.png"] = np.hstack([pictures["empty.png"][:300, :39700], portrait()[0]])
+    return {name: (picture, int(name == "wide.png")) for name, picture in pictures.items()}

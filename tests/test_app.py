@@ -8,19 +8,20 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import cv2
 import numpy as np
 import pytest
 from browser import PROGRAM, browse
-from portraits import Recognizer, portrait
+from portraits import Recognizer, long_pictures, portrait
 
-import app as command
 from fergit import paths
 
 pytest.importorskip("tornado", reason="tornado is not here: `make app` brings it")
 psutil = pytest.importorskip("psutil")
+
+import app as command  # noqa: E402, for it ends where there is no tornado
+
 in_browser = pytest.mark.skipif(not PROGRAM, reason="chromium is not here")
 
 # The app with the tests' recognizer. What Python itself would write, start or connect to is noted on the way.
@@ -41,7 +42,14 @@ def note(event, values):
 sys.addaudithook(note)
 import app, portraits
 
-raise SystemExit(app.main(sys.argv[2:], portraits.Recognizer()))
+
+class Recognizer(portraits.Recognizer):
+    def predict(self, image, *rest):
+        assert image.shape[:2] != (7, 7), "a mistake in the app"
+        return super().predict(image, *rest)
+
+
+raise SystemExit(app.main(sys.argv[2:], Recognizer()))
 """
 
 
@@ -102,7 +110,7 @@ class App:
 def served(tmp_path_factory):
     served = App(tmp_path_factory.mktemp("app"))
     yield served
-    served.end()
+    assert served.end() == (0, "", "")  # whatever was posted, nothing of it is on the terminal
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +184,18 @@ def test_the_same_faces_as_in_python(served):
         assert face["probabilities"] == pytest.approx(other.probabilities, abs=1e-4)
 
 
+@pytest.mark.parametrize("name", long_pictures())
+def test_long_thin_pictures(served, name):
+    picture, faces = long_pictures()[name]
+    status, said = served.post("/picture?name=a", cv2.imencode(".png", picture)[1].tobytes())
+    assert status == 200 and len(json.loads(said)["faces"]) == faces
+
+
+def test_a_mistake_in_the_app_is_said_on_the_page_alone(served):
+    status, said = served.post("/picture?name=a", cv2.imencode(".png", np.zeros((7, 7), np.uint8))[1].tobytes())
+    assert (status, json.loads(said)) == (500, {"error": "the app answers 500 Internal Server Error"})
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -197,6 +217,14 @@ def test_only_its_own_page_is_answered(served, headers, status):
     if "Host" in headers:
         headers.pop("Origin", None)
         assert served.ask("GET", "/", **headers)[0] == status
+
+
+@pytest.mark.parametrize("path", ["picture", "", "none"])
+def test_another_pages_post_is_refused_unread(served, path):
+    with socket.create_connection(("127.0.0.1", served.port), 60) as connection:
+        own = f"Host: 127.0.0.1:{served.port}\r\nOrigin: http://evil.example\r\n"
+        connection.sendall(f"POST /{path} HTTP/1.1\r\n{own}Content-Length: {2**20}\r\n\r\n".encode())
+        assert connection.recv(99).startswith(b"HTTP/1.1 403")  # before a byte of it was sent
 
 
 def test_the_page_may_load_only_itself_and_is_not_kept(served):
@@ -248,17 +276,17 @@ def test_a_port_that_is_taken_is_one_line(served, capsys):
     assert capsys.readouterr() == ("", said)
 
 
-def test_a_missing_network_or_package_is_one_line(monkeypatch, tmp_path, capsys):
+def test_a_missing_network_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(command.ExpressionRecognizer.__init__, "__defaults__", (tmp_path / "none.onnx", 0.1))
     assert command.main([]) == 1
     said = f"error: {tmp_path}/none.onnx: no such file; `python src/run.py ship fergit residual 0` writes it\n"
     assert capsys.readouterr().err == said
-    monkeypatch.delitem(sys.modules, "fergit.app")
-    monkeypatch.delattr("fergit.app")
-    for name in [name for name in sys.modules if name.split(".")[0] == "tornado"] + ["tornado"]:
-        monkeypatch.setitem(sys.modules, name, None)
-    assert command.main([]) == 1
-    assert capsys.readouterr().err == "error: the package tornado is missing; `make app` brings it\n"
+
+
+def test_a_python_without_the_packages_is_named():
+    done = subprocess.run([sys.executable, "-S", "src/app.py"], cwd=paths.ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "has no package tornado; `make app` makes" in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--port", "80"], ["--port", "65536"], ["--smallest", "0"], ["picture.jpg"]])
@@ -330,11 +358,25 @@ def test_no_face_a_broken_picture_one_too_large_and_one_that_the_browser_cannot_
 
 @in_browser
 def test_of_two_pictures_the_newer_one_stays(page, file):
+    # The app answers one after the other; in the page, the first answer is held back until it is released.
+    page.run("""
+        (() => {
+            const own = fetch;
+            fetch = async (...request) => {
+                fetch = own;
+                const answer = await own(...request), said = await answer.json();
+                await new Promise((done) => (release = done));
+                return { ok: answer.ok, json: async () => said };
+            };
+        })()
+    """)
     send(page, "drop", png(2), "old.png")
+    page.wait("typeof release === 'function'")
     send(page, "drop", png(), "new.png")
     page.wait(f"{STATUS} === 'new.png: 1 face'")
-    time.sleep(0.5)
+    page.run("new Promise((done) => { release(); setTimeout(done); })")  # by then the old answer was dealt with
     assert page.run(STATUS) == "new.png: 1 face" and len(faces(page)) == 1
+    assert page.run("document.getElementById('picture').alt") == "new.png"
 
 
 @in_browser

@@ -1,9 +1,10 @@
 import cv2
 import numpy as np
 import pytest
-from portraits import portrait
+from portraits import long_pictures, portrait
 
 from fergit.detection import FRAME, CascadeDetector, Detection, crop
+from fergit.faces import SIDE
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,20 @@ def test_pictures_without_a_face(detect, shape):
     assert detect(np.full(shape, 128, np.uint8)) == []
 
 
+@pytest.mark.parametrize("name", long_pictures())
+def test_long_thin_pictures_are_searched_at_little_cost(detect, monkeypatch, name):
+    picture, faces = long_pictures()[name]
+    turned, warp = [], cv2.warpAffine
+    monkeypatch.setattr(cv2, "warpAffine", lambda *given, **named: turned.append(given[2]) or warp(*given, **named))
+    found = detect(picture)
+    assert len(found) == faces and all(width * height <= 20e6 for width, height in turned)
+    for one in found:
+        x, y, side, _ = one.box
+        assert is_about(one, (39775, 75, 150, 150))
+        moved = Detection((x - 39700, y, side, side), one.confidence)
+        assert (crop(picture, one) == crop(picture[:, 39700:], moved)).all()
+
+
 @pytest.mark.parametrize("turn", [-30, 30])
 def test_a_turned_head_is_found_at_a_second_look(detect, astronaut, turn):
     clockwise = cv2.warpAffine(astronaut, cv2.getRotationMatrix2D((224, 113), -turn, 1), (512, 512))
@@ -69,6 +84,22 @@ def test_a_crop_is_framed_as_said():
     assert face.shape == (48, 48) and face.dtype == np.uint8 and face[2:-2, 2:-2].min() == 255
     wider = crop(picture, Detection(box, 1.0), frame=120 / side)
     assert wider[:6].max() == 0 and abs(wider.mean() / 255 - (80 / 120) ** 2) < 0.05
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (3000, 4000)])
+def test_a_crop_is_to_the_byte_that_of_the_whole_picture_turned(shape):
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, shape, np.uint8)
+    for _ in range(30):
+        side = int(rng.integers(20, min(shape)))
+        x, y = (int(rng.integers(-side, length)) for length in shape[::-1])  # some are beyond the border
+        tilt = int(rng.choice([0, 30, -30]))
+        pixels = max(SIDE, round(FRAME * side))
+        matrix = cv2.getRotationMatrix2D((x + side / 2, y + side / 2), tilt, pixels / (FRAME * side))
+        matrix[:, 2] += pixels / 2 - np.array([x + side / 2, y + side / 2])
+        face = cv2.warpAffine(picture, matrix, (pixels, pixels), borderMode=cv2.BORDER_REPLICATE)
+        expected = face if pixels == SIDE else cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        assert (crop(picture, Detection((x, y, side, side), 1.0, tilt)) == expected).all()
 
 
 def test_a_crop_beyond_the_border_repeats_it():

@@ -99,6 +99,8 @@ def test_what_is_no_picture(recognizer, image, color, message):
         (b"Dear reader", "not a photograph that can be read"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "damaged or cut short"),
         (cv2.imencode(".png", np.eye(99, dtype=np.uint8))[1].tobytes()[:-9], "damaged or cut short"),
+        (cv2.imencode(".png", np.zeros((1, 65501), np.uint8))[1].tobytes(), "is 65501x1 pixels; allowed: 65500 a side"),
+        (cv2.imencode(".bmp", np.zeros((65501, 1), np.uint8))[1].tobytes(), "is 1x65501 pixels; allowed: 65500 a side"),
     ],
 )
 def test_what_is_no_photograph(recognizer, tmp_path, data, message):
@@ -108,6 +110,17 @@ def test_what_is_no_photograph(recognizer, tmp_path, data, message):
         recognizer.predict(path)
     with pytest.raises(FergitError, match="No such file"):
         recognizer.predict(tmp_path / "none.jpg")
+
+
+@pytest.mark.parametrize("error", [cv2.error("OpenCV: Insufficient memory"), MemoryError()])
+def test_a_picture_beyond_opencv_or_the_memory_is_one_line(monkeypatch, error):
+    def detect(*_):
+        raise error
+
+    recognizer = Recognizer()
+    monkeypatch.setattr(recognizer, "detect", detect)
+    with pytest.raises(FergitError, match="^a.png: cannot be searched for faces; 600x300 pixels are too many"):
+        recognizer.predict(portrait(2)[0], "gray", name="a.png")
 
 
 def test_what_is_no_network(tmp_path):

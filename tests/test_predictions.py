@@ -2,13 +2,16 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
-from portraits import Recognizer, portrait
+from portraits import Recognizer, long_pictures, portrait
 
 import predict as command
+from fergit import paths
 from fergit.predict import CLASSES, Face
 from fergit.predictions import FIELDS, Course
 
@@ -74,6 +77,26 @@ def test_broken_files_are_named_and_the_rest_is_done(folder, tmp_path, capfd):
     assert len(list(csv.DictReader((tmp_path / "a.csv").open()))) == 4
 
 
+def test_long_thin_pictures_are_no_obstacle(folder, tmp_path, capfd):
+    pictures = long_pictures()
+    for name, (picture, _) in pictures.items():
+        cv2.imwrite(str(folder / name), picture)
+    # What one format holds, another may not.
+    (folder / "large.webp").write_bytes((folder / "wide.png").read_bytes())
+    (folder / "larger.png").write_bytes(cv2.imencode(".png", np.zeros((1, 70000), np.uint8))[1].tobytes())
+    assert run(folder, "--json", tmp_path / "a.json", "--annotated", tmp_path / "out") == 1
+    found = {one["file"]: len(one["faces"]) for one in json.loads((tmp_path / "a.json").read_text())}
+    expected = {name: faces for name, (_, faces) in pictures.items()}
+    expected |= {"large.webp": 1, "sub/none.jpg": 0, "two.png": 2}
+    assert found == {str(folder / name): faces for name, faces in expected.items()}
+    marked = cv2.imread(str(tmp_path / "out" / "wide.png"))
+    assert (marked[:, :39700] == 128).all() and (marked[:, 39700:] != 128).any()
+    assert capfd.readouterr().err.splitlines() == [
+        f"error: {tmp_path}/out/large.webp: 40000x300 pixels are too many for this format",
+        f"error: {folder}/larger.png: is 70000x1 pixels; allowed: 65500 a side",
+    ]
+
+
 def test_a_film(film, tmp_path, capsys):
     out = tmp_path / "out"
     files = ("--csv", out / "a.csv", "--json", out / "a.json", "--timeline", out / "a.png", "--annotated", out)
@@ -117,7 +140,7 @@ def test_a_camera_runs_until_it_is_interrupted(tmp_path, monkeypatch, capsys):
 
 
 def test_an_interruption_leaves_nothing_half_written(folder, tmp_path, monkeypatch, capsys):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Recognizer, "predict", interrupted)
@@ -159,6 +182,13 @@ def test_help_has_examples(capsys):
     with pytest.raises(SystemExit):
         run("--help")
     assert "python src/predict.py photo.jpg\n" in capsys.readouterr().out
+
+
+def test_a_python_without_the_packages_is_named():
+    bare = [sys.executable, "-S", "src/predict.py", "photo.jpg"]
+    done = subprocess.run(bare, cwd=paths.ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "has no package cv2; `make setup` makes" in done.stderr
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
 def test_without_the_shipped_network_one_line_says_so(folder, monkeypatch, capsys):

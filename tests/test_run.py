@@ -1,6 +1,7 @@
 """The runner by hand: what it says of its arguments, when it is interrupted and when the disk is full."""
 
 import importlib.util
+import json
 import os
 import resource
 import signal
@@ -121,10 +122,23 @@ def test_ctrl_c_in_fetch_leaves_nothing_half_written(clone):
     assert files(clone.root / "data/raw") == before
 
 
+@pytest.fixture
+def slow(clone):
+    """The clone while its 01-preprocess takes a minute, on however fast a machine."""
+    path = clone.root / "notebooks/01-preprocess.ipynb"
+    text = path.read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    sleep = {"cell_type": "code", "id": "sleep", "metadata": {}, "source": "import time; time.sleep(60)"}
+    notebook["cells"].insert(0, sleep | {"execution_count": None, "outputs": []})
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    yield clone
+    path.write_text(text, encoding="utf-8")
+
+
 @pytest.mark.parametrize("seconds", [0.2, 1, 2, 4])
-def test_ctrl_c_while_a_notebooks_process_starts_is_one_line(clone, seconds):
-    assert said(run(clone.root, "fetch", "synthetic"))[0] == 0
-    process = run(clone.root, "preprocess", "synthetic", preexec_fn=by_hand)
+def test_ctrl_c_while_a_notebooks_process_starts_is_one_line(slow, seconds):
+    assert said(run(slow.root, "fetch", "synthetic"))[0] == 0
+    process = run(slow.root, "preprocess", "synthetic", preexec_fn=by_hand)
     wait_for(lambda: psutil.Process(process.pid).children())
     time.sleep(seconds)
     process.send_signal(signal.SIGINT)

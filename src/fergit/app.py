@@ -17,7 +17,7 @@ from string import Template
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 
 from fergit.errors import FergitError
 from fergit.photographs import decode
@@ -58,7 +58,7 @@ async def serve(recognizer, port):
     except OSError as error:
         raise FergitError(f"port {port}: {error.strerror}; `--port 0` takes a free one") from None
     port = sockets[0].getsockname()[1]
-    for name in ("tornado.access", "tornado.general"):  # the page says what was refused, and why
+    for name in ("tornado.access", "tornado.general", "tornado.application"):  # the page says what went wrong
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with ThreadPoolExecutor(1) as thread:  # one: neither cascade nor network may be used by two at a time
         server = HTTPServer(application(recognizer, port, thread), max_body_size=LARGEST * 2**20)
@@ -86,6 +86,7 @@ def application(recognizer, port, thread):
     )
 
 
+@stream_request_body  # so that a refusal comes before what is posted
 class _Handler(RequestHandler):
     """Answers to the page alone."""
 
@@ -99,6 +100,9 @@ class _Handler(RequestHandler):
         same = origin == f"http://{host}" or (origin is None and self.request.method == "GET")
         if host not in self.settings["hosts"] or not same:
             self.answer({"error": "this app answers to its own page alone"}, 403)
+
+    def data_received(self, chunk):
+        """Drop what is posted."""
 
     def answer(self, values, status=200):
         self.set_status(status)
@@ -132,6 +136,12 @@ class _File(_Handler):
 class _Recognition(_Handler):
     """A picture's or a frame's file, posted as it is: its size, and its faces, the largest first."""
 
+    def initialize(self):
+        self.chunks = []  # of the file
+
+    def data_received(self, chunk):
+        self.chunks.append(chunk)
+
     async def post(self, kind):
         name = self.get_query_argument("name", kind)
         loop = asyncio.get_running_loop()
@@ -144,8 +154,8 @@ class _Recognition(_Handler):
 
     def recognize(self, name, thorough):
         start = time.perf_counter()
-        picture = decode(self.request.body, name)
-        faces = self.settings["recognizer"].predict(picture, "bgr", thorough)
+        picture = decode(b"".join(self.chunks), name)
+        faces = self.settings["recognizer"].predict(picture, "bgr", thorough, name)
         return {
             "width": picture.shape[1],
             "height": picture.shape[0],

@@ -23,6 +23,9 @@ MIDDLE, SPREAD = 106.9, 0.4  # the logistic curve from the cascade's weight to c
 # The second look: border as a share of the side, degrees, pixels of the shorter side, and by how much a face must be
 # larger than at the first (or its three searches of a larger picture would take ten times as long).
 BORDER, TILTS, ENLARGED, LARGER = 0.25, (0, 30, -30), 160, 1.5
+# The most pixels of a turned copy, or how many times the searched copy's they may be: more than a photograph's are.
+PIXELS, GROWTH = 20e6, 5
+LONGEST = 32766  # pixels of a side: what OpenCV can turn
 FRAME = 1.05  # a training image's side, in sides of the box that the cascade finds in it
 
 
@@ -72,7 +75,7 @@ class CascadeDetector:
         thorough : bool
             Where nothing is found, look again for somewhat larger faces: beyond the border, enlarged, and with the
             head turned by 30 degrees either way. Takes several times as long; films do without, for they show the
-            face again.
+            face again. Left out where the picture is so long and thin that its turned copy would take gigabytes.
 
         Returns
         -------
@@ -90,8 +93,7 @@ class CascadeDetector:
             scale = max(1, ENLARGED / min(copy.shape)) * scale
             for tilt in TILTS:
                 turned, there = _turned(gray if scale >= 1 else copy, gray.shape, scale, tilt)
-                found = self._search(turned, there, tilt, LARGER * sought * scale)
-                if found:
+                if turned is not None and (found := self._search(turned, there, tilt, LARGER * sought * scale)):
                     break
         return found
 
@@ -124,12 +126,14 @@ def _same(one, other):
 def _turned(image, shape, scale, tilt):
     """A copy in which a head that is turned by `tilt` is upright, with some border; and the map from picture to copy.
 
-    `image` is the picture, of `shape`, in whatever size; `scale` is the copy's.
+    `image` is the picture, of `shape`, in whatever size; `scale` is the copy's. In place of one too large comes None.
     """
     height, width = shape
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, scale)
     corners = matrix @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
     size = np.ceil((1 + 2 * BORDER) * np.ptp(corners, axis=1)).astype(int)
+    if size.max() > LONGEST or np.prod(size, dtype=float) > max(PIXELS, GROWTH * image.size):
+        return None, matrix
     matrix[:, 2] += size / 2 - corners.mean(axis=1)
     own = np.diag([width / image.shape[1], height / image.shape[0], 1])
     turned = cv2.warpAffine(image, matrix @ own, size.tolist(), borderMode=cv2.BORDER_REPLICATE)
@@ -152,10 +156,14 @@ def crop(gray, detection, frame=FRAME):
     uint8 (48, 48)
     """
     x, y, width, height = detection.box
-    center = x + width / 2, y + height / 2
+    center = np.array([x + width / 2, y + height / 2])
     side = frame * max(width, height)
+    # Only what a turned square can reach, for OpenCV turns no picture of more than 32,766 pixels a side.
+    first = np.clip(np.floor(center - side).astype(int), 0, np.array(gray.shape[::-1]) - 1)
+    last = np.maximum(np.ceil(center + side).astype(int) + 1, first + 1)
+    gray, center = gray[first[1] : last[1], first[0] : last[0]], center - first
     pixels = max(SIDE, round(side))  # large faces are cut out as they are, and then averaged over areas
     matrix = cv2.getRotationMatrix2D(center, detection.tilt, pixels / side)
-    matrix[:, 2] += pixels / 2 - np.array(center)
+    matrix[:, 2] += pixels / 2 - center
     face = cv2.warpAffine(gray, matrix, (pixels, pixels), borderMode=cv2.BORDER_REPLICATE)
     return face if pixels == SIDE else cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

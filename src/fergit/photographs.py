@@ -13,6 +13,7 @@ from fergit.images import _size  # private there only because committed results 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 FILMS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".wmv")
 LARGEST = 250  # million pixels; 750 MB once decoded
+LONGEST = 65500  # pixels of a side: what libjpeg reads and writes
 COLORS = {"gray": 2, "bgr": 3, "rgb": 3}  # with the number of dimensions
 
 
@@ -75,6 +76,8 @@ def decode(data, name):
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
         raise FergitError(f"{name}: not a photograph that can be read; allowed: JPEG, PNG, WebP, BMP and TIFF")
+    if max(image.shape) > LONGEST:
+        raise FergitError(f"{name}: is {image.shape[1]}x{image.shape[0]} pixels; allowed: {LONGEST} a side")
     return image
 
 

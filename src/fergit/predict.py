@@ -87,7 +87,7 @@ class ExpressionRecognizer:
         if outputs != (len(CLASSES),):
             raise FergitError(f"{name}: not a network of 48x48 faces and {len(CLASSES)} expressions")
 
-    def predict(self, image, color=None, thorough=True):
+    def predict(self, image, color=None, thorough=True, name="image"):
         """Find the faces of a picture, or of each of several, and name their expressions.
 
         Parameters
@@ -97,6 +97,8 @@ class ExpressionRecognizer:
             What arrays hold; files say it themselves.
         thorough : bool
             Look again, more slowly, where no face is found (see `fergit.detection.CascadeDetector`).
+        name : str
+            What messages call an array.
 
         Returns
         -------
@@ -106,17 +108,23 @@ class ExpressionRecognizer:
         Raises
         ------
         FergitError
-            A file cannot be read, an array is no picture, or `color` is missing.
+            A file cannot be read, an array is no picture, is too large for OpenCV or the memory, or `color` is missing.
         """
         if isinstance(image, (list, tuple)):
-            return [self.predict(one, color, thorough) for one in image]
+            return [self.predict(one, color, thorough, name) for one in image]
         if isinstance(image, (str, Path)):
-            image, color = read(image), "bgr"
-        gray = to_gray(image, color)
-        found = self.detect(gray, thorough)
-        if not found:
-            return []
-        probabilities = self._probabilities(np.stack([crop(gray, one) for one in found]))
+            image, color, name = read(image), "bgr", image
+        try:
+            gray = to_gray(image, color)
+            found = self.detect(gray, thorough)
+            if not found:
+                return []
+            probabilities = self._probabilities(np.stack([crop(gray, one) for one in found]))
+        except (cv2.error, MemoryError):
+            size = f"{image.shape[1]}x{image.shape[0]} pixels"
+            raise FergitError(
+                f"{name}: cannot be searched for faces; {size} are too many for OpenCV or for the memory"
+            ) from None
         return [
             Face(one.box, dict(zip(CLASSES, row.tolist(), strict=True)), one.confidence, one.tilt)
             for one, row in zip(found, probabilities, strict=True)
