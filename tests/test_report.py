@@ -97,7 +97,7 @@ def test_fewer_epochs_than_the_papers_contradict_nothing():
     assert row["verdict"] == "not tested here" and row["ours"] < 0.5
     assert row["note"].startswith("after 50 of the paper's 100 epochs; ours is lower")
     assert checked.loc["fergit-residual-parameters", "verdict"] == "reproduced"
-    assert "after 50 (residual) of the paper's 100 epochs" in present.short_sentence(built)
+    assert "results of 50 epochs of the residual network, where the paper has 100: " in present.short_sentence(built)
     trainings = report.read_outcomes("fergit", ["residual"], [0])["residual"].trainings
     assert "given 50 of the paper's 100 epochs" in present.training_sentence(trainings[0])
     assert "given 50 of the paper's 100 epochs" in present.trainings_sentence(trainings)

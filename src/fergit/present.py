@@ -344,12 +344,16 @@ def claims_sentence(checked, dataset):
 
 def short_sentence(report):
     """Which networks had fewer epochs than the paper's, and what that means; else an empty text."""
-    short = [f"{entry['epochs_short']} ({model})" for model, entry in report["models"].items() if entry["epochs_short"]]
+    short = [
+        f"{entry['epochs_short']} epochs of the {model} network"
+        for model, entry in report["models"].items()
+        if entry["epochs_short"]
+    ]
     if not short:
         return ""
     return (
-        f"These are results after {listed(short)} of the paper's {published.RECIPE['train.epochs']} epochs: what more "
-        "epochs would have given is not known, so a number below the paper's contradicts nothing."
+        f"These are results of {listed(short)}, where the paper has {published.RECIPE['train.epochs']}: what more would "
+        "have given is not known, so that a number below the paper's contradicts nothing."
     )
 
 
