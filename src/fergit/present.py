@@ -352,8 +352,8 @@ def short_sentence(report):
     if not short:
         return ""
     return (
-        f"These are results of {listed(short)}, where the paper has {published.RECIPE['train.epochs']}: what more would "
-        "have given is not known, so that a number below the paper's contradicts nothing."
+        f"These are results of {listed(short)}, where the paper has {published.RECIPE['train.epochs']}: what more "
+        "would have given is not known, so that a number below the paper's contradicts nothing."
     )
 
 
