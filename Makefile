@@ -23,6 +23,7 @@ $(VENV)/%.txt: %.txt
 
 repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
 	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true  # DVC, killed while it wrote this file, cannot read it
+	@$(BIN)/python src/run.py check  # in words of ours, where DVC's would be obscure
 	$(BIN)/dvc repro
 
 app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765)
@@ -46,7 +47,7 @@ bench: setup  ## measure our speed against plain Keras and plain PyTorch
 losses: setup  ## compare the losses of 200 steps with plain Keras'
 	$(BIN)/python benchmarks/loss_curves.py
 
-torture: setup  ## kill a training twenty times and compare its bytes with one left alone
+torture: setup  ## stop a training 22 times, by force or not, and compare its bytes with one left alone
 	$(BIN)/python tests/torture.py
 
 fuzz: setup  ## give the readers of data and params.yaml thousands of broken files

@@ -27,11 +27,6 @@ def folders(source):
     return [part for part in parts if part != "reports" and not re.match(r"\d\d-", part)]
 
 
-def group_title(folder):
-    """The heading above the notebooks of a folder of results."""
-    return present.TITLES.get(folder, folder.capitalize())
-
-
 class Page:
     """One source as a page: its HTML, its title and sections, the files it brings along and the sources it links to."""
 
@@ -80,8 +75,8 @@ class Page:
         self.about = "" if executed else f"{self.source}, before it is executed"
         if executed:
             first, *others = folders(self.source)
-            self.group = group_title(first)
-            about = [other.replace("-", " ") for other in others]
+            self.group = present.heading(first)
+            about = [present.TITLES.get(other, other.replace("-", " ")) for other in others]
             self.about = ", ".join([self.group, *about])
             self.label = f"{self.title}: {', '.join(about)}" if about else self.title
 

@@ -5,6 +5,12 @@ import pandas as pd
 from fergit import claims, metrics, published
 
 TITLES = {"ckplus": "CK+", "fergit": "FERGIT", "fer2013": "FER2013", "synthetic": "Synthetic faces"}
+HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*
+
+
+def heading(folder):
+    """The heading above the notebooks of a folder of results."""
+    return HEADINGS.get(folder, folder.capitalize())
 
 
 def percent(share, digits=1):

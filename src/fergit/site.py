@@ -13,12 +13,19 @@ from pathlib import Path
 from string import Template
 from urllib.parse import unquote
 
-from fergit import paths
+from fergit import paths, present
 from fergit.errors import FergitError
 from fergit.files import write_atomically
-from fergit.page import Page, folders, group_title
+from fergit.page import Page, folders
 
-FIRST_PAGES = ("README.md", "REPLICATION.md", "results/README.md", "data/README.md", "benchmarks/README.md")
+FIRST_PAGES = (
+    "README.md",
+    "REPLICATION.md",
+    "results/README.md",
+    "data/README.md",
+    "models/README.md",
+    "benchmarks/README.md",
+)
 STYLE = "site.css"
 
 
@@ -138,11 +145,11 @@ def _groups():
     first = [name for name in FIRST_PAGES if (paths.ROOT / name).exists()]
     groups = {"": first + [paths.relative(path) for path in sorted((paths.ROOT / "docs").glob("*.md"))]}
     found = [paths.relative(path) for path in paths.RESULTS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
-    order = {"reconstruction": 0, "synthetic": 2, "studies": 3}  # the data sets of real faces in between
+    order = {"reconstruction": 0, "fergit": 1, "ckplus": 1, "fer2013": 1, "synthetic": 2}  # then whatever else there is
     keys = {source: folders(source)[0] for source in found}
-    found.sort(key=lambda source: (order.get(keys[source], 1), keys[source], Path(source).name, source))
+    found.sort(key=lambda source: (order.get(keys[source], 3), keys[source], Path(source).name, source))
     for source in found:
-        groups.setdefault(group_title(keys[source]), []).append(source)
+        groups.setdefault(present.heading(keys[source]), []).append(source)
     return list(groups.items())
 
 

@@ -15,7 +15,6 @@ from fergit.report import FORMAT
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 FIRST = "reconstruction"  # of the index; then the data sets, then whatever else there is
-HEADINGS = {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}
 TIMES = ("data set", "network", "epochs", "minutes a training", "on", "paper")
 
 
@@ -175,7 +174,7 @@ def _index(reports):
     folders = sorted({path.relative_to(paths.RESULTS).parts[0] for path in _notebooks(paths.RESULTS)} - {"reports"})
     others = [folder for folder in folders if folder not in reports and folder != FIRST]
     for name in [*(folder for folder in folders if folder == FIRST), *reports, *others]:
-        parts.append(f"## {present.TITLES.get(name) or HEADINGS.get(name) or name.capitalize()}")
+        parts.append(f"## {present.heading(name)}")
         if name in reports:
             parts += _headlines(name, reports[name])
         notebooks = [*_notebooks(paths.RESULTS / name), *_notebooks(paths.report(name))]
