@@ -44,6 +44,18 @@ def test_nothing_changed_says_a_clone_without_cache_and_data(clone, tmp_path):
     assert fresh.sums() == clone.sums() and not fresh.git("status", "--porcelain")
 
 
+def test_an_experiment_is_undone_as_readme_says(clone):
+    done = clone.run("dvc", "exp", "run", "-S", "seeds=[1]")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert clone.git("status", "--porcelain")
+    for command in ("git restore .", "git clean -fdq results runs", "dvc checkout"):
+        assert command in (clone.root / "README.md").read_text()
+        done = clone.run(*command.split())
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert not clone.git("status", "--porcelain")
+    assert not ran(clone.run("dvc", "repro", "--dry"))
+
+
 def test_deleted_results_come_back_without_training(clone):
     clone.git("rm", "-rq", "results")
     done = clone.run("dvc", "repro")
