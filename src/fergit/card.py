@@ -363,7 +363,7 @@ def block(found):
             f"The same test images, made worse in nine ways; as they are, "
             f"{present.percent(found['accuracy']['value'])} are named rightly:",
             present.markdown(altered_table(found)),
-            f"![Accuracy against strength for each alteration]({results}/09-card/altered.png)",
+            f"![Figure: accuracy against strength for each alteration]({results}/09-card/altered.png)",
             f"{failures(found)} [The notebook]({results}/09-card.ipynb) says how each is made.",
         ]
     )
