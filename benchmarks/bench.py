@@ -72,21 +72,18 @@ def floors():
     """What a step would take if the machine did nothing but its arithmetic, or nothing but move its bytes: seconds.
 
     Arithmetic: forward pass, and twice that backward, at the speed of a large float32 matrix product. Bytes: every
-    layer's output written and read once forward and twice backward, and what Nadam reads and writes of each weight
-    (gradient and weight, momentum and velocity in and out), at the speed of copying a large array.
+    layer's output written and read once forward and twice backward, and what Nadam reads and writes of each weight that can
+    learn (gradient and weight, momentum and velocity in and out), at the speed of copying a large array.
     """
-    from fergit.network import build_network
+    from fergit.network import build_network, trim
 
-    network = build_network("residual", CLASSES)
+    network = trim(build_network("residual", CLASSES))
     operations = values = 0
     for layer in network.layers[1:]:
         outputs = np.prod(layer.output.shape[1:])
         values += outputs
         if hasattr(layer, "kernel"):
-            kernel = layer.kernel.shape
-            # On 1x1 maps a kernel's centre meets the pixel, all else meets padding.
-            taps = np.prod(kernel[-2:]) if layer.output.shape[1:3] == (1, 1) else np.prod(kernel)
-            operations += 2 * taps * outputs / kernel[-1]
+            operations += 2 * np.prod(layer.kernel.shape) * outputs / layer.kernel.shape[-1]
     matrix = np.random.default_rng(0).random((2048, 2048), dtype=np.float32)
     block = np.zeros(2**26, np.uint8)
     flops = 2 * 2048**3 / _best(lambda: matrix @ matrix)

@@ -1,11 +1,11 @@
 """Whether our training computes what plain Keras computes: the losses of 200 steps side by side.
 
 Both paths start from the same weights and get the same batches of drawn faces and the same dropout masks. Ours has
-`network.Convolution` and `training.FusedNadam`, the plain one Keras' Conv2D and Nadam. In float64 any difference but
-rounding would stay; in float32 rounding itself grows, since Nadam's first steps have the same size for a gradient of
-any size. How fast it grows without any change of ours is shown by a third path: the plain one again, each of its
-weights changed by at most one part in 2**23, the spacing of float32. Run as ``make losses``; it writes
-loss_curves.json.
+`network.Convolution`, `network.BatchNormalization` (ours in float32 only), `network.trim` and `training.FusedNadam`,
+the plain one Keras' own layers and Nadam. In float64 any difference but rounding would stay; in float32 rounding itself
+grows, since Nadam's first steps have the same size for a gradient of any size. How fast it grows without any change of
+ours is shown by a third path: the plain one again, each of its weights changed by at most one part in 2**23, the
+spacing of float32. Run as ``make losses``; it writes loss_curves.json.
 """
 
 import argparse
@@ -38,11 +38,14 @@ def losses(path, precision, steps):
         keras.layers.Dense = lambda *arguments, dtype, **settings: dense(*arguments, **settings)
     if path != "ours":
         network.Convolution = keras.layers.Conv2D
+        network.BatchNormalization = keras.layers.BatchNormalization
     params = stage_params("train", dataset="fergit", model="residual", seed=SEED)
     built = network.build_network("residual", seed=SEED, **params["network"])
     if path == DISTURBED:
         rng = np.random.default_rng(SEED)
         built.set_weights([w * (1 + rng.uniform(-1, 1, w.shape) * 2.0**-23) for w in built.get_weights()])
+    if path == "ours":
+        built = network.trim(built)
     nadam = training.FusedNadam if path == "ours" else keras.optimizers.Nadam
     train = params["train"]
     optimizer = nadam(train["learning_rate"], beta_1=train["beta_1"], beta_2=train["beta_2"])

@@ -12,7 +12,6 @@ import numpy as np
 
 def ours(images, labels, classes, batch_size, precision="float32", deterministic=True):
     from fergit import backend, training
-    from fergit.backend import keras
     from fergit.network import build_network
     from fergit.params import stage_params
 
@@ -23,14 +22,8 @@ def ours(images, labels, classes, batch_size, precision="float32", deterministic
     backend.configure(0, "cpu", precision)
     params = stage_params("train", dataset="fergit", model="residual", seed=0)
     settings = params["train"] | {"batch_size": batch_size}
-    network = build_network("residual", classes, seed=0, **params["network"])
-    # As `training.train` does it; validation and checkpoint are not part of any contender's epoch.
-    network.compile(
-        optimizer=training.FusedNadam(settings["learning_rate"]),
-        loss="sparse_categorical_crossentropy",
-        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=False,
-    )
+    # Validation and checkpoint are not part of any contender's epoch.
+    network = training.compile_trimmed(build_network("residual", classes, seed=0, **params["network"]), settings)
     weights = np.ones(classes, np.float32)
     batches = training.AugmentedBatches(images, labels, weights, 0, 1, settings, params["augmentation"])
 

@@ -12,7 +12,7 @@ import pytest
 from clone import Clone
 from portraits import portrait
 
-from fergit import gradcam, paths, plots_gradcam, shipped
+from fergit import gradcam, paths, plots_gradcam, shipped, training
 from fergit.augmentation import to_input
 from fergit.backend import keras
 from fergit.errors import FergitError
@@ -193,7 +193,7 @@ def test_refusals_are_one_line(network, changes, message):
 def test_without_a_training_the_file_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", paths.ROOT / "nowhere")
     with pytest.raises(FergitError, match=r"nowhere/fergit/residual/02-train/seed-0/training.json: no such file; `dvc"):
-        shipped.load_trained("fergit", "residual", 0)
+        training.load_trained("fergit", "residual", 0)
 
 
 # The study
@@ -348,6 +348,7 @@ def test_the_notebook_runs_and_shows_means_only(tmp_path):
     folder.mkdir(parents=True)
     network.save_weights(folder / "seed-0.weights.h5")
     training = {"dataset": "synthetic", "model": "basic", "seed": 0, "trained": False, "network": {}}
+    training |= {"train": {"device": "cpu"}}
     file = clone.root / "results/synthetic/basic/02-train/seed-0/training.json"
     write_json(file, training | {"classes": list(CLASSES), "best_epoch": 1, "best_val_accuracy": 0.5})
     code = (

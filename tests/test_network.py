@@ -8,7 +8,7 @@ from keras import layers
 from fergit import network as network_module
 from fergit import plots_network, reconstruction
 from fergit.errors import FergitError
-from fergit.network import Convolution, build_network
+from fergit.network import BatchNormalization, Convolution, build_network, trim, untrim
 from fergit.published import RESIDUAL_PARAMETERS
 from fergit.reconstruction import Layout
 
@@ -81,6 +81,56 @@ def test_taps_on_1x1_maps_change_nothing(residual, images):
     for name, weights in layer_weights.items():
         residual.get_layer(name).set_weights(weights)
     np.testing.assert_allclose(after, before, rtol=1e-5)
+
+
+def test_a_trimmed_network_computes_the_same_and_comes_back(residual, images):
+    whole = build_network("residual", seed=3)
+    trimmed = trim(whole)
+    assert whole.count_params() - trimmed.count_params() == 7_340_032
+    assert trimmed.get_layer("block6_conv1").kernel.shape == (1, 1, 256, 512)
+    assert [layer.name for layer in trimmed.layers] == [layer.name for layer in whole.layers]
+    assert np.array_equal(trimmed.predict(images, verbose=0), whole.predict(images, verbose=0))
+
+    before = whole.get_weights()
+    untrim([array + 1 for array in trimmed.get_weights()], whole)
+    for array, old, variable in zip(whole.get_weights(), before, trimmed.weights, strict=True):
+        if variable.shape == array.shape:
+            assert np.array_equal(array, old + 1)
+        else:  # a kernel on maps of one pixel: its centre has learnt, the rest is what it was
+            assert np.array_equal(array[1, 1], old[1, 1] + 1)
+            array[1, 1] = old[1, 1]
+            assert np.array_equal(array, old)
+
+
+def test_with_four_poolings_there_is_nothing_to_trim():
+    four = build_network("residual", poolings=4)
+    assert trim(four).count_params() == four.count_params()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the other backends have Keras' own")
+def test_batch_normalization_is_keras(monkeypatch):
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    inputs = tf.constant(rng.normal(3, 2, (8, 6, 6, 5)), "float32")
+    upstream = tf.constant(rng.normal(size=(8, 6, 6, 5)), "float32")
+    found = []
+    for kind in (layers.BatchNormalization, BatchNormalization):
+        layer = kind(momentum=0.9)
+        layer.build(inputs.shape)
+        layer.gamma.assign(np.arange(1, 6))
+        for _ in range(3):
+            with tf.GradientTape() as tape:
+                tape.watch(inputs)
+                outputs = layer(inputs, training=True)
+            gradients = tape.gradient(outputs, [inputs, *layer.trainable_variables], upstream)
+        found.append([outputs, *gradients, *layer.get_weights(), layer(inputs, training=False)])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(tf.raw_ops, "FusedBatchNormV3", None)
+    layer(inputs, training=False)
+    with pytest.raises(TypeError):  # in training it is the one operation, and nothing else, that was compared
+        layer(inputs, training=True)
 
 
 def test_layer_names_tell_the_block(residual, basic):

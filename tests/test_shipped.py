@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import paths, shipped
+from fergit import paths, shipped, training
 from fergit.augmentation import to_input
 from fergit.errors import FergitError
 from fergit.files import write_json, write_text
@@ -113,7 +113,7 @@ def test_a_damaged_training_is_named(tmp_path, monkeypatch):
     network, weights = build_network("basic", poolings=3), paths.weights("d", "basic", 0)
     weights.parent.mkdir(parents=True)
     network.save_weights(weights)
-    told = dict.fromkeys(shipped.TOLD, 0) | {"classes": list("abcdefg"), "network": {"poolings": 3}}
+    told = dict.fromkeys(training.SUMMARY, 0) | {"train": {"device": "cpu"}} | {"classes": list("abcdefg"), "network": {"poolings": 3}}
     file = paths.results("d", "basic", 0) / "training.json"
     for text, said in ((json.dumps({"classes": []}), "has no 'dataset'"), ("<<<<<<< HEAD", "not the JSON")):
         write_text(file, text)
@@ -131,7 +131,7 @@ def test_a_finished_training_is_shipped(tmp_path, monkeypatch, onnx):
     for name in ("ROOT", "MODELS", "RESULTS"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     network = shaken("basic", poolings=3)
-    summary = dict.fromkeys(shipped.TOLD, 0) | {"model": "basic", "classes": list("abcdefg")}
+    summary = dict.fromkeys(training.SUMMARY, 0) | {"train": {"device": "cpu"}} | {"model": "basic", "classes": list("abcdefg")}
     weights = paths.weights("d", "basic", 0)
     weights.parent.mkdir(parents=True)
     network.save_weights(weights)

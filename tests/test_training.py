@@ -14,7 +14,7 @@ from fergit import augmentation, backend, paths, training
 from fergit.backend import keras
 from fergit.errors import FergitError
 from fergit.files import write_json
-from fergit.network import build_network
+from fergit.network import build_network, untrim
 from fergit.params import load_params
 
 
@@ -124,13 +124,14 @@ def test_seeds_differ_and_results_are_saved_and_predict_again(faces, params, els
     with pytest.raises(FergitError, match="not weights of this basic network"):
         training.predict("test", "basic", 1, faces.images)
     weights.unlink()
-    with pytest.raises(FergitError, match="is missing; `dvc repro` trains it"):
+    with pytest.raises(FergitError, match="no such file; `dvc repro train@test-basic-1` trains it"):
         training.predict("test", "basic", 1, faces.images)
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras' word for a layer that the file lacks
 def test_weights_of_something_else_are_refused(params, elsewhere):
-    summary = {"train": params["train"], "network": params["network"], "classes": list("abcd")}
+    summary = dict.fromkeys(training.SUMMARY, 0)
+    summary |= {"train": params["train"], "network": params["network"], "classes": list("abcd")}
     write_json(paths.results("test", "basic", 0) / "training.json", summary)
     file = paths.weights("test", "basic", 0)
     file.parent.mkdir(parents=True)
@@ -199,6 +200,33 @@ def test_fused_nadam_is_nadam():
             optimizer.apply([keras.ops.sin(variable * (step + 1))])
         updated.append(keras.ops.convert_to_numpy(variable))
     assert np.allclose(*updated, rtol=1e-6, atol=1e-7)
+
+
+def test_what_is_trimmed_away_would_not_have_learnt(params, monkeypatch):
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((32, 48, 48, 1), dtype=np.float32), np.arange(32) % 4
+    networks = []
+    for trimmed in (True, False):
+        network = build_network("residual", 4, seed=0, **params["network"])
+        if not trimmed:
+            monkeypatch.setattr(training, "trim", lambda network: network)
+        learner = training.compile_trimmed(network, params["train"])
+        for _ in range(3):
+            learner.train_on_batch(images, labels)
+        if trimmed:
+            untrim(learner.get_weights(), network)
+        networks.append(network)
+    assert same(*networks)
+
+
+def test_nothing_is_better_than_every_validation_image(params, elsewhere):
+    faces = barred()
+    one = faces.labels == 0  # a network that names all of them 0 is right
+    settings = params | {"train": params["train"] | {"epochs": 30, "class_weights": "none"}}
+    _, result = run(faces.take(np.flatnonzero(one)), settings)
+    assert result.best_val_accuracy == 1
+    assert result.best_epoch == len(result.history) < 30
+    assert result.stopped
 
 
 def test_no_gpu_is_said():

@@ -54,11 +54,13 @@ def load(dataset, model, seed=0):
     FergitError
         The training is not there, or the file is of another one.
     """
+    from fergit.training import load_trained
+
     file = paths.MODELS / f"{dataset}-{model}.npz"
     if file.exists():
         seed = shipped.read_about(file)["seed"]
-    trained, training = shipped.load_trained(dataset, model, seed)
-    own = shipped.rounded(shipped.load_trained(dataset, model, seed)[0])
+    trained, training = load_trained(dataset, model, seed)
+    own = shipped.rounded(load_trained(dataset, model, seed)[0])
     if file.exists():
         held = shipped.load_network(file).get_weights()
         if len(held) != len(own.weights) or not all(map(np.array_equal, held, own.get_weights())):

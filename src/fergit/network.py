@@ -7,7 +7,7 @@ layers. The defaults below are the one regular layout that fits both; ``notebook
 
 import itertools
 
-from fergit.backend import is_mirrored, keras
+from fergit.backend import is_mirrored, keras, on_tensorflow_cpu
 from fergit.errors import FergitError
 
 layers = keras.layers
@@ -28,14 +28,39 @@ class Convolution(layers.Conv2D):
     by the zeros around the pixel too; the results differ by rounding only.
     """
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.sees_one_pixel = self.padding == "same" and tuple(input_shape[1:3]) == (1, 1)
+
     def convolution_op(self, inputs, kernel):
-        if self.padding != "same" or tuple(inputs.shape[1:3]) != (1, 1):
+        if not self.sees_one_pixel:
             return super().convolution_op(inputs, kernel)
         middle = [size // 2 for size in self.kernel_size]
         kernel = keras.ops.convert_to_tensor(kernel)  # JAX slices no Keras variable
-        # slice and not [], whose gradient takes TensorFlow more than twice as long
-        center = keras.ops.slice(kernel, (*middle, 0, 0), (1, 1, *kernel.shape[2:]))
-        return keras.ops.matmul(inputs, keras.ops.squeeze(center, (0, 1)))
+        return keras.ops.matmul(inputs, kernel[middle[0], middle[1]])
+
+
+class BatchNormalization(layers.BatchNormalization):
+    """Batch normalization that TensorFlow computes in one operation where it trains in float32 on a CPU.
+
+    Keras' own is a dozen operations, each of which reads and writes the whole maps; the results differ by rounding
+    only. (In bfloat16 casting costs what one operation saves, and on a GPU the whole step is compiled.)
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        whole = training and self.trainable and mask is None and len(inputs.shape) == 4
+        if not whole or inputs.dtype != "float32" or self.synchronized or not on_tensorflow_cpu():
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs, scale=self.gamma, offset=self.beta, mean=[], variance=[], epsilon=self.epsilon, is_training=True
+        )
+        count = tf.cast(tf.size(inputs) / inputs.shape[-1], "float32")
+        variance *= (count - 1) / count  # TensorFlow's divides by count - 1, Keras' by count
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1 - self.momentum))
+        return outputs
 
 
 def build_network(
@@ -127,7 +152,7 @@ def build_network(
 
     def normalize(x, name):
         # Shared among devices, a batch is still normalized as one.
-        return layers.BatchNormalization(momentum=batch_norm_momentum, synchronized=is_mirrored(), name=name)(x)
+        return BatchNormalization(momentum=batch_norm_momentum, synchronized=is_mirrored(), name=name)(x)
 
     inputs = x = keras.Input(INPUT_SHAPE, name="image")
     for block, filters in enumerate(FILTERS, start=1):
@@ -155,6 +180,54 @@ def build_network(
         dtype="float32",
     )(x)
     return keras.Model(inputs, outputs, name=kind)
+
+
+def trim(network):
+    """A copy of a network without the weights that meet nothing but padding, to train in its place.
+
+    On maps of 1x1 pixel a kernel is left with its centre. The other weights never receive a gradient, but an optimizer
+    would read and write them in each step all the same: with five poolings, three quarters of the network.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Of `build_network`.
+
+    Returns
+    -------
+    keras.Model
+        It computes the same to the bit, and draws the same dropout masks; `untrim` brings its weights back.
+    """
+
+    def trimmed(layer):
+        config = layer.get_config()
+        if isinstance(layer, Convolution) and layer.sees_one_pixel:
+            config["kernel_size"] = (1, 1)
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(network, clone_function=trimmed)
+    copy.set_weights(
+        [
+            array[_rest(array.shape, variable.shape)]
+            for array, variable in zip(network.get_weights(), copy.weights, strict=True)
+        ]
+    )
+    return copy
+
+
+def untrim(weights, network):
+    """Put the weights of a trimmed copy, as a list of arrays, into the network that `trim` was given."""
+    arrays = network.get_weights()
+    for array, kept in zip(arrays, weights, strict=True):
+        array[_rest(array.shape, kept.shape)] = kept
+    network.set_weights(arrays)
+
+
+def _rest(whole, trimmed):
+    """Where a trimmed array lay in the whole one: all of it, or a kernel's centre."""
+    if whole == trimmed:
+        return (...,)
+    return tuple(slice((n - m) // 2, (n + m) // 2) for n, m in zip(whole, trimmed, strict=True))
 
 
 def _residual_block(x, filters, number, conv, normalize):

@@ -21,7 +21,7 @@ import numpy as np
 
 from fergit import paths
 from fergit.errors import FergitError
-from fergit.files import read_json, write_arrays, write_atomically
+from fergit.files import write_arrays, write_atomically
 
 WEIGHTS = paths.MODELS / "fergit-residual.npz"
 ONNX = paths.MODELS / "fergit-residual.onnx"
@@ -45,40 +45,10 @@ def ship(dataset, model, seed):
     FergitError
         That training or the package onnx is not there.
     """
+    from fergit.training import load_trained
+
     network, training = load_trained(dataset, model, seed)
     save_network(network, about(training), paths.MODELS / f"{dataset}-{model}")
-
-
-def load_trained(dataset, model, seed):
-    """The network of one training as a Keras model, and what stands in its training.json.
-
-    Parameters
-    ----------
-    dataset, model : str
-    seed : int
-        Which training; it must have been saved by `fergit.training.save_training`.
-
-    Raises
-    ------
-    FergitError
-        That training is not there, or its files are damaged or of another network.
-    """
-    from fergit.network import build_network
-
-    weights = paths.weights(dataset, model, seed)
-    remedy = f"`dvc repro train@{dataset}-{model}-{seed}` trains it"
-    training = read_json(paths.results(dataset, model, seed) / "training.json", TOLD, remedy)
-    if not weights.exists():
-        raise FergitError(f"{paths.relative(weights)}: no such file; {remedy}")
-    network = build_network(model, len(training["classes"]), **training["network"])
-    try:
-        network.load_weights(weights)
-    except (ValueError, OSError, KeyError, RuntimeError) as error:
-        message = str(error).splitlines()[0]
-        raise FergitError(f"{paths.relative(weights)}: not weights of this {model} network: {message}") from None
-    if not all(np.isfinite(values).all() for values in network.get_weights()):
-        raise FergitError(f"{paths.relative(weights)}: holds weights that are not numbers; {remedy}")
-    return network, training
 
 
 def about(training):
@@ -167,7 +137,7 @@ def _core(variable, layer):
     values = np.asarray(variable.value)
     if variable.name != "kernel":
         return values
-    if values.ndim == 4 and tuple(layer.input.shape[1:3]) == (1, 1):
+    if values.ndim == 4 and layer.sees_one_pixel:
         middle = [size // 2 for size in values.shape[:2]]
         values = values[middle[0] : middle[0] + 1, middle[1] : middle[1] + 1]
     return values.astype(np.float16)

@@ -14,10 +14,12 @@ import pandas as pd
 from fergit import augmentation, paths, progress
 from fergit.backend import configure, describe_machine, is_mirrored, keras, on_tensorflow_cpu
 from fergit.errors import FergitError
-from fergit.files import write_atomically, write_json, write_text
-from fergit.network import build_network
+from fergit.files import read_json, write_atomically, write_json, write_text
+from fergit.network import build_network, trim, untrim
 
 HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+# What training.json must hold to be read again.
+SUMMARY = ("dataset", "model", "seed", "classes", "network", "train", "best_epoch", "best_val_accuracy")
 RESULT_CODE = ("augmentation.py", "backend.py", "network.py", "training.py")  # what makes a checkpoint stale
 
 
@@ -147,6 +149,8 @@ class Resumable(keras.callbacks.Callback):
         now = time.monotonic()
         took, self.clock = now - self.clock, now
         training.seconds += took
+        if training.best_val_accuracy == 1:  # no later epoch can be better
+            self.model.stop_training = True
         training.stopped = self.model.stop_training or epoch + 1 == self.epochs
         self._save()
         left = _duration((self.epochs - epoch - 1) * took)
@@ -221,14 +225,7 @@ def train(network, faces, params, dataset, seed):
     images, labels = faces.images[inside], faces.labels[inside]
     weights = class_weights(labels, len(faces.classes), settings["class_weights"])
 
-    network.compile(
-        optimizer=FusedNadam(settings["learning_rate"], beta_1=settings["beta_1"], beta_2=settings["beta_2"]),
-        loss="sparse_categorical_crossentropy",
-        # Not by its name: Keras would make it while it traces the first step, and then has to trace it again.
-        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=False if on_tensorflow_cpu() else "auto",
-    )
-    network.optimizer.build(network.trainable_variables)
+    trimmed = compile_trimmed(network, settings)
     plateau, early = settings["reduce_lr"], settings["early_stopping_patience"]
     others = [
         keras.callbacks.ReduceLROnPlateau(
@@ -239,11 +236,11 @@ def train(network, faces, params, dataset, seed):
     training = Training()
     checkpoint = checkpoint_file(dataset, network, faces, params, seed)
     resumable = Resumable(training, checkpoint, others, title, settings["epochs"])
-    resumable.set_model(network)
+    resumable.set_model(trimmed)
     resumable.load()
     done = len(training.history)
     if not training.stopped:
-        network.fit(
+        trimmed.fit(
             AugmentedBatches(images, labels, weights, seed, done + 1, settings, params["augmentation"]),
             validation_data=Batches(faces.images[held], faces.labels[held], 256),
             epochs=settings["epochs"],
@@ -252,8 +249,35 @@ def train(network, faces, params, dataset, seed):
             callbacks=[*others, resumable],
             verbose=0,
         )
-    network.set_weights(resumable.best_weights)
+    untrim(resumable.best_weights, network)
     return training
+
+
+def compile_trimmed(network, settings):
+    """The copy of a network that is trained in its place, without what cannot learn; `network.untrim` brings it back.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Of `build_network`.
+    settings : dict
+        The section ``train``: learning_rate, beta_1 and beta_2.
+
+    Returns
+    -------
+    keras.Model
+        Compiled, its optimizer built.
+    """
+    trimmed = trim(network)
+    trimmed.compile(
+        optimizer=FusedNadam(settings["learning_rate"], beta_1=settings["beta_1"], beta_2=settings["beta_2"]),
+        loss="sparse_categorical_crossentropy",
+        # Not by its name: Keras would make it while it traces the first step, and then has to trace it again.
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        jit_compile=False if on_tensorflow_cpu() else "auto",
+    )
+    trimmed.optimizer.build(trimmed.trainable_variables)
+    return trimmed
 
 
 def class_weights(labels, classes, kind):
@@ -330,44 +354,46 @@ def save_training(training, network, faces, params, dataset, seed):
     return summary
 
 
-def predict(dataset, model, seed, images):
-    """Probabilities of a trained network.
+def load_trained(dataset, model, seed):
+    """A trained network, ready to predict: Keras is set up for the device that it was trained on, in float32.
 
     Parameters
     ----------
     dataset, model : str
     seed : int
         Which training; it must have been saved by `save_training`.
-    images : uint8 (n, 48, 48)
 
     Returns
     -------
-    float32 (n, classes)
+    network : keras.Model
+    training : dict
+        Its training.json.
 
     Raises
     ------
     FergitError
-        That training is not there, or its files do not belong together.
+        That training is not there, or its files are damaged or of another network.
     """
-    file = paths.results(dataset, model, seed) / "training.json"
     weights = paths.weights(dataset, model, seed)
-    for needed in (file, weights):
-        if not needed.exists():
-            raise FergitError(f"{paths.relative(needed)} is missing; `dvc repro` trains it")
-    try:
-        summary = json.loads(file.read_text(encoding="utf-8"))
-        device, classes, settings = summary["train"]["device"], summary["classes"], summary["network"]
-    except (ValueError, KeyError, TypeError):
-        raise FergitError(
-            f"{paths.relative(file)}: not what a training wrote; `git checkout` it, or train again"
-        ) from None
-    configure(seed, device)
-    network = build_network(model, len(classes), **settings)
+    remedy = f"`dvc repro train@{dataset}-{model}-{seed}` trains it"
+    training = read_json(paths.results(dataset, model, seed) / "training.json", SUMMARY, remedy)
+    if not weights.exists():
+        raise FergitError(f"{paths.relative(weights)}: no such file; {remedy}")
+    configure(seed, training["train"]["device"])
+    network = build_network(model, len(training["classes"]), **training["network"])
     try:
         network.load_weights(weights)
     except (ValueError, OSError, KeyError, RuntimeError) as error:
         message = str(error).splitlines()[0]
         raise FergitError(f"{paths.relative(weights)}: not weights of this {model} network: {message}") from None
+    if not all(np.isfinite(values).all() for values in network.get_weights()):
+        raise FergitError(f"{paths.relative(weights)}: holds weights that are not numbers; {remedy}")
+    return network, training
+
+
+def predict(dataset, model, seed, images):
+    """Probabilities by the network of `load_trained`, of uint8 (n, 48, 48): float32 (n, classes)."""
+    network, _ = load_trained(dataset, model, seed)
     return network.predict(augmentation.to_input(images), batch_size=256, verbose=0)
 
 
