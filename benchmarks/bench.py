@@ -72,8 +72,8 @@ def floors():
     """What a step would take if the machine did nothing but its arithmetic, or nothing but move its bytes: seconds.
 
     Arithmetic: forward pass, and twice that backward, at the speed of a large float32 matrix product. Bytes: every
-    layer's output written and read once forward and twice backward, and what Nadam reads and writes of each weight that can
-    learn (gradient and weight, momentum and velocity in and out), at the speed of copying a large array.
+    layer's output written and read once forward and twice backward, and what Nadam reads and writes of each weight that
+    can learn (gradient and weight, momentum and velocity in and out), at the speed of copying a large array.
     """
     from fergit.network import build_network, trim
 

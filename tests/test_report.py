@@ -103,6 +103,17 @@ def test_fewer_epochs_than_the_papers_contradict_nothing():
     assert "given 50 of the paper's 100 epochs" in present.trainings_sentence(trainings)
 
 
+def test_a_perfect_last_epoch_is_not_cut_short():
+    write_results("fergit", "residual", recalls=[0.8] * 7, epochs=50)
+    training = report.read_outcomes("fergit", ["residual"], [0])["residual"].trainings[0]
+    assert training["epochs_run"] == 50
+    perfect = training | {"best_epoch": 50, "best_val_accuracy": 1.0}
+    assert "would probably go further" in present.training_sentence(perfect | {"best_val_accuracy": 0.99})
+    said = present.training_sentence(perfect)
+    assert "It ended there, for no other epoch can be better." in said
+    assert "go further" not in said and "given" not in said
+
+
 @pytest.mark.parametrize(("dataset", "epochs"), [("fergit", 100), ("fergit", 80), ("synthetic", 6)])
 def test_trainings_that_are_not_short(dataset, epochs):
     """A whole one, one that early stopping ended after 60, and one whose length the paper does not tell."""

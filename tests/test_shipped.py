@@ -113,13 +113,15 @@ def test_a_damaged_training_is_named(tmp_path, monkeypatch):
     network, weights = build_network("basic", poolings=3), paths.weights("d", "basic", 0)
     weights.parent.mkdir(parents=True)
     network.save_weights(weights)
-    told = dict.fromkeys(training.SUMMARY, 0) | {"train": {"device": "cpu"}} | {"classes": list("abcdefg"), "network": {"poolings": 3}}
+    told = dict.fromkeys(training.SUMMARY, 0) | {"classes": list("abcdefg"), "network": {"poolings": 3}}
     file = paths.results("d", "basic", 0) / "training.json"
-    for text, said in ((json.dumps({"classes": []}), "has no 'dataset'"), ("<<<<<<< HEAD", "not the JSON")):
+    texts = [(json.dumps({"classes": []}), "has no 'dataset'"), ("<<<<<<< HEAD", "not the JSON")]
+    texts += [(json.dumps(told | {"train": train}), "not what a training wrote") for train in (0, {}, [])]
+    for text, said in texts:
         write_text(file, text)
         with pytest.raises(FergitError, match=rf"training\.json: {said}.*; `dvc repro train@d-basic-0` trains it"):
             shipped.ship("d", "basic", 0)
-    write_json(file, told)
+    write_json(file, told | {"train": {"device": "gpu"}})  # there need be none to load it
     network.weights[0].assign(network.weights[0] * np.nan)
     network.save_weights(weights)
     with pytest.raises(FergitError, match=r"seed-0\.weights\.h5: holds weights that are not numbers"):
@@ -131,7 +133,8 @@ def test_a_finished_training_is_shipped(tmp_path, monkeypatch, onnx):
     for name in ("ROOT", "MODELS", "RESULTS"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     network = shaken("basic", poolings=3)
-    summary = dict.fromkeys(training.SUMMARY, 0) | {"train": {"device": "cpu"}} | {"model": "basic", "classes": list("abcdefg")}
+    summary = dict.fromkeys(training.SUMMARY, 0) | {"model": "basic", "classes": list("abcdefg")}
+    summary |= {"train": {"device": "cpu"}}
     weights = paths.weights("d", "basic", 0)
     weights.parent.mkdir(parents=True)
     network.save_weights(weights)

@@ -33,12 +33,15 @@ def epochs_short(trainings):
     Returns
     -------
     int, or None
-        None too where all ended by early stopping: more epochs would have changed nothing.
+        None too where all ended by early stopping or with every validation image named rightly: more epochs would have
+        changed nothing.
     """
     cut = {
         training["train"]["epochs"]
         for training in trainings.values()
-        if training["dataset"] in published.DATASETS and training["epochs_run"] == training["train"]["epochs"]
+        if training["dataset"] in published.DATASETS
+        and training["epochs_run"] == training["train"]["epochs"]
+        and training["best_val_accuracy"] < 1
     }
     return min(cut) if cut and min(cut) < published.RECIPE["train.epochs"] else None
 

@@ -491,14 +491,14 @@ def _verdict(found, one, short=False):
     side = "more than their area" if more else "less than their area" if less else "not to be told from their area"
     if short:
         return f"{side}, and above {fresh['networks'] - fresh['as_much']} of {fresh['networks']} untrained networks"
-    some = fresh["images"] < one["images"]
-    said = f"That is {side}. Of {fresh['networks']} networks with random weights "
-    if some:
-        said += f"({_range(fresh['least'], fresh['most'])} on {fresh['images']:,} of the images, the trained one "
-        said += f"{percent(fresh['trained'])} there), {fresh['as_much'] or 'none'} "
-    else:
-        said += f"({_range(fresh['least'], fresh['most'])}), {fresh['as_much'] or 'none'} "
-    said += f"{'has' if fresh['as_much'] == 1 else 'have'} as much: "
+    some = ""
+    if fresh["images"] < one["images"]:
+        some = f" on {fresh['images']:,} of the images, the trained one {percent(fresh['trained'])} there"
+    said = (
+        f"That is {side}. Of {fresh['networks']} networks with random weights "
+        f"({_range(fresh['least'], fresh['most'])}{some}), {fresh['as_much'] or 'none'} "
+        f"{'has' if fresh['as_much'] == 1 else 'have'} as much: "
+    )
     if not more:
         return said + "by this measure the network does not prefer these parts of the face."
     if fresh["as_much"]:

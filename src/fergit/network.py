@@ -41,15 +41,15 @@ class Convolution(layers.Conv2D):
 
 
 class BatchNormalization(layers.BatchNormalization):
-    """Batch normalization that TensorFlow computes in one operation where it trains in float32 on a CPU.
+    """Batch normalization of maps, which TensorFlow computes in one operation where it trains in float32 on a CPU.
 
     Keras' own is a dozen operations, each of which reads and writes the whole maps; the results differ by rounding
-    only. (In bfloat16 casting costs what one operation saves, and on a GPU the whole step is compiled.)
+    only. Channels are last, scaled and shifted, as they are by default.
     """
 
     def call(self, inputs, training=None, mask=None):
-        whole = training and self.trainable and mask is None and len(inputs.shape) == 4
-        if not whole or inputs.dtype != "float32" or self.synchronized or not on_tensorflow_cpu():
+        learns = training and self.trainable
+        if not learns or inputs.dtype != "float32" or self.synchronized or not on_tensorflow_cpu():
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
@@ -196,7 +196,8 @@ def trim(network):
     Returns
     -------
     keras.Model
-        It computes the same to the bit, and draws the same dropout masks; `untrim` brings its weights back.
+        It computes the same to the bit, and of a fresh network draws the same dropout masks; `untrim` brings its
+        weights back.
     """
 
     def trimmed(layer):
@@ -208,7 +209,7 @@ def trim(network):
     copy = keras.models.clone_model(network, clone_function=trimmed)
     copy.set_weights(
         [
-            array[_rest(array.shape, variable.shape)]
+            array[_kept(array.shape, variable.shape)]
             for array, variable in zip(network.get_weights(), copy.weights, strict=True)
         ]
     )
@@ -218,16 +219,14 @@ def trim(network):
 def untrim(weights, network):
     """Put the weights of a trimmed copy, as a list of arrays, into the network that `trim` was given."""
     arrays = network.get_weights()
-    for array, kept in zip(arrays, weights, strict=True):
-        array[_rest(array.shape, kept.shape)] = kept
+    for array, learnt in zip(arrays, weights, strict=True):
+        array[_kept(array.shape, learnt.shape)] = learnt
     network.set_weights(arrays)
 
 
-def _rest(whole, trimmed):
-    """Where a trimmed array lay in the whole one: all of it, or a kernel's centre."""
-    if whole == trimmed:
-        return (...,)
-    return tuple(slice((n - m) // 2, (n + m) // 2) for n, m in zip(whole, trimmed, strict=True))
+def _kept(shape, trimmed):
+    """Where an array of the shape `trimmed` lies in one of `shape`: all of it, or a kernel's centre."""
+    return tuple(slice((n - m) // 2, (n + m) // 2) for n, m in zip(shape, trimmed, strict=True))
 
 
 def _residual_block(x, filters, number, conv, normalize):

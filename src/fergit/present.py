@@ -98,21 +98,24 @@ def training_sentence(training):
     if (training["dataset"], training["model"]) == ("fergit", "residual"):
         paper = percent(published.RESIDUAL_TRAIN_ACCURACY, 0)
         said.append(f"The paper's residual network reaches {paper} on FERGIT's training part (p. 82).")
-    if run < epochs:
+    if training["best_val_accuracy"] == 1:
+        said.append("It ended there, for no other epoch can be better.")
+    elif run < epochs:
         patience = training["train"]["early_stopping_patience"]
         said.append(f"It ended before its {epochs} epochs, for {patience} brought no better one.")
     elif best == run:
         said.append("The best epoch is the last: a longer training would probably go further.")
-    if claims.epochs_short({0: training}):
-        said.append(f"It was given {epochs} of the paper's {published.RECIPE['train.epochs']} epochs.")
-    return " ".join(said)
+    return " ".join(said) + _shorter({0: training})
 
 
 def trainings_sentence(trainings):
     """That every training did better than naming the largest class, and whether they were shorter than the paper's."""
+    return f"Every training did clearly better than naming the largest class.{_shorter(trainings)}"
+
+
+def _shorter(trainings):
     short = claims.epochs_short(trainings)
-    said = f" It was given {short} of the paper's {published.RECIPE['train.epochs']} epochs." if short else ""
-    return f"Every training did clearly better than naming the largest class.{said}"
+    return f" It was given {short} of the paper's {published.RECIPE['train.epochs']} epochs." if short else ""
 
 
 def trainings_table(trainings):

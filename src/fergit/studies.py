@@ -119,7 +119,7 @@ def _train(study, variant, params, faces, model, seed):
     result = training.train(network, seen, settings, _title(study, variant), seed)
     machine = backend.describe_machine()
 
-    backend.configure(seed, train["device"])  # it is tested in float32, as `training.predict` does
+    backend.configure(seed, train["device"])  # it is tested in float32, as `training.load_trained` does
     in_float32 = build_network(model, len(faces.classes), **settings["network"])
     in_float32.set_weights(network.get_weights())
     probabilities = in_float32.predict(augmentation.to_input(tested.images), batch_size=256, verbose=0)

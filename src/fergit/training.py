@@ -355,7 +355,7 @@ def save_training(training, network, faces, params, dataset, seed):
 
 
 def load_trained(dataset, model, seed):
-    """A trained network, ready to predict: Keras is set up for the device that it was trained on, in float32.
+    """A trained network, ready to predict in float32; Keras is set up for it.
 
     Parameters
     ----------
@@ -374,13 +374,17 @@ def load_trained(dataset, model, seed):
     FergitError
         That training is not there, or its files are damaged or of another network.
     """
-    weights = paths.weights(dataset, model, seed)
+    file, weights = paths.results(dataset, model, seed) / "training.json", paths.weights(dataset, model, seed)
     remedy = f"`dvc repro train@{dataset}-{model}-{seed}` trains it"
-    training = read_json(paths.results(dataset, model, seed) / "training.json", SUMMARY, remedy)
+    training = read_json(file, SUMMARY, remedy)
     if not weights.exists():
         raise FergitError(f"{paths.relative(weights)}: no such file; {remedy}")
-    configure(seed, training["train"]["device"])
-    network = build_network(model, len(training["classes"]), **training["network"])
+    try:
+        device, classes, settings = training["train"]["device"], len(training["classes"]), dict(training["network"])
+    except (KeyError, TypeError, ValueError):
+        raise FergitError(f"{paths.relative(file)}: not what a training wrote; {remedy}") from None
+    configure(seed, "cpu" if device == "cpu" else "auto")  # what was trained on a GPU predicts without one too
+    network = build_network(model, classes, **settings)
     try:
         network.load_weights(weights)
     except (ValueError, OSError, KeyError, RuntimeError) as error:
