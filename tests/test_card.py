@@ -120,7 +120,14 @@ def test_a_training_without_files_is_rounded_as_its_files_would_be(tmp_path, mon
     for name in ("ROOT", "MODELS", "RESULTS"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     network = shaken("basic", poolings=5)
-    summary = {"dataset": "d", "model": "basic", "seed": 0, "best_epoch": 3, "best_val_accuracy": 0.5}
+    summary = {
+        "dataset": "d",
+        "model": "basic",
+        "seed": 0,
+        "best_epoch": 3,
+        "best_val_accuracy": 0.5,
+        "train": {"device": "cpu"},
+    }
     paths.weights("d", "basic", 0).parent.mkdir(parents=True)
     network.save_weights(paths.weights("d", "basic", 0))
     write_json(
