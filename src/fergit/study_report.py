@@ -205,7 +205,9 @@ def findings(found):
         )
         low, high = row["over_seeds"] or (row["low"], row["high"])
         if low <= 0 <= high:
-            said.append(f"A difference of {_points(low, high)} points would not have been told from none.")
+            said.append(
+                f"These trainings do not tell the two apart: anything of {_points(low, high)} points fits them."
+            )
     if len(found["against_first"]) > 1:
         said.append("The p values are corrected for there being several (Holm).")
     return " ".join(said)

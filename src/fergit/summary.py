@@ -72,7 +72,7 @@ def _readme(file, reports):
     rows = _times(reports)
     parts = [_results_table(reports), *(_what_it_means(*item) for item in reports.items())]
     if rows:
-        parts.append("Run times (of one training; the paper's on a K80):")
+        parts.append("Run times (of one training, other work now and then beside it; the paper's on a K80):")
         parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
     return with_block(file, BEGIN, END, "\n\n".join(parts))
 
