@@ -58,8 +58,8 @@ def study(trainings, vary, are_draws, paper):
         What the variants are values of.
     are_draws : bool
         Whether the variants are equals, such as splits.
-    paper : dict of str to float or None
-        The paper's accuracy, by network.
+    paper : dict of str to dict or None
+        What the paper has, by network: ``accuracy``.
     """
     figure, ax = plt.subplots(figsize=(8, 4))
     networks = trainings["network"].unique()
@@ -86,10 +86,9 @@ def study(trainings, vary, are_draws, paper):
         if are_draws:
             mean = trainings.loc[trainings["network"] == network, "accuracy"].mean()
             ax.axhline(mean, color=color, linestyle=":", label=f"{network}, mean {100 * mean:.1f} %")
-        if paper[network] is not None:
-            ax.axhline(
-                paper[network], color=PAPER, linestyle="--", label=f"paper, {network}, {100 * paper[network]:.0f} %"
-            )
+        if paper[network]:
+            theirs = paper[network]["accuracy"]
+            ax.axhline(theirs, color=PAPER, linestyle="--", label=f"paper, {network}, {100 * theirs:.0f} %")
     ax.set(xlabel=vary, ylabel="test accuracy", title="Test accuracy of each training")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -10,7 +10,7 @@ from fergit.report import PAIR
 REAL = ("fergit", "ckplus", "fer2013")
 GRADCAM = ("dataset", "model", "n_test", "confidence_level", "area", "sizes")  # keys of their metrics.json
 LEAKS = ("dataset", "confidence_level", "n_test", "copies", "labels", "networks")
-STUDY = ("question", "dataset", "vary", "confidence_level", "paper", "variants", "draws", "against_first")
+STUDY = ("question", "dataset", "set", "vary", "confidence_level", "paper", "variants", "draws", "against_first")
 
 INTRODUCTION = """\
 # What the replication found
@@ -82,7 +82,7 @@ def text(reports):
     """
     found = _found()
     parts = [INTRODUCTION, *_scope(reports), *_claims(reports), *_studies(found), *_leaks(), *_gradcam(), DIFFERENCES]
-    parts += [*_contradictions(reports), *_compute(), LIMITS, *_not_run(reports, found)]
+    parts += [*_contradictions(reports, found), *_compute(), LIMITS, *_not_run(reports, found)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -182,7 +182,7 @@ def filled(rows, file, what, remedy):
     return rows
 
 
-def _contradictions(reports):
+def _contradictions(reports, studies):
     measured = {
         claim["id"]: f"{claim['metric']}, {claim['network']}: {present.percent(claim['ours'])}"
         for report in reports.values()
@@ -197,6 +197,9 @@ def _contradictions(reports):
         row = filled(found, idle, "row of the residual network with 5 poolings", remedy).iloc[0]
         share = f"{row['only meet padding']:,} of {row['parameters']:,} weights ({row['share']})"
         measured["idle-weights"] = f"with five, {share} never receive a gradient"
+    if "class-weights" in studies:
+        rows = studies["class-weights"]["variants"]
+        measured["class-weights"] = f"disgust, for each that is: {study_report.named_times(rows, 'disgust')}"
     rows = [
         (
             str(number),

@@ -1,17 +1,16 @@
 """Studies: many trainings that differ in one value of params.yaml, defined in ``studies/params.yaml``.
 
-A training of a study is the pipeline's own: a value that params.yaml holds too gives the same predictions. Checkpoints
-of finished trainings are kept until the whole study is done, so a study that was interrupted goes on where it was.
+A training of a study is the pipeline's own: what params.yaml holds too gives the same predictions. It keeps the
+pipeline's checkpoints: a study that was interrupted goes on where it was, and none trains what is trained already.
 """
 
 import itertools
-import shutil
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from fergit import datasets, paths
+from fergit import datasets, paths, progress
 from fergit.errors import FergitError
 from fergit.files import write_json, write_table
 from fergit.params import load_params, load_studies, stage_params, with_values
@@ -23,7 +22,8 @@ KEYS = ("variant", "network", "seed")  # of a training, first in every table
 class Study:
     """One study of studies/params.yaml.
 
-    ``variants`` holds all of params.yaml for each value, by the value as text.
+    ``settings`` holds for all trainings, ``vary`` differs; ``variants`` is all of params.yaml for each value, by the
+    value as text.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Study:
     dataset: str
     models: tuple
     seeds: tuple
+    settings: dict
     vary: str
     variants: dict
 
@@ -62,6 +63,7 @@ def load(name):
         entry["dataset"],
         tuple(entry["models"]),
         tuple(entry["seeds"]),
+        entry["set"],
         entry["vary"],
         variants,
     )
@@ -84,7 +86,8 @@ def run(name):
     for variant, params in study.variants.items():
         faces = datasets.preprocess(study.dataset, params[study.dataset])
         for model, seed in itertools.product(study.models, study.seeds):
-            result, summary, predictions, machine = _train(study, variant, params, faces, model, seed)
+            progress.line(f"study {name} | {study.vary} {variant} | {model} | seed {seed}")
+            result, summary, predictions, machine = _train(study.dataset, params, faces, model, seed)
             runs.append({"seconds": round(result.seconds, 1)} | machine)
             found = {"predictions": predictions, "trainings": pd.DataFrame([summary]), "history": result.table()}
             for kind, table in found.items():
@@ -95,28 +98,22 @@ def run(name):
     for kind, several in tables.items():
         write_table(folder / f"{kind}.csv", pd.concat(several, ignore_index=True))
     write_json(paths.RUNS / "studies" / f"{name}.json", runs)
-    for checkpoints in paths.WORK.glob(f"checkpoints/*/{_title(study, '*')}-*"):
-        shutil.rmtree(checkpoints)
 
 
-def _title(study, variant):
-    return f"study {study.name} {variant}"
-
-
-def _train(study, variant, params, faces, model, seed):
+def _train(dataset, params, faces, model, seed):
     """One training and its test: the Training, its row of trainings.csv, its rows of predictions.csv, the machine."""
     from fergit import augmentation, backend, training  # not above: it takes seconds to load Keras
     from fergit.network import build_network
 
     sections = {name: params[name] for name in ("network", "augmentation", "train")}
-    own = {study.dataset: {"overrides": params[study.dataset]["overrides"]}}
-    settings = stage_params("train", sections | own, dataset=study.dataset)
+    own = {dataset: {"overrides": params[dataset]["overrides"]}}
+    settings = stage_params("train", sections | own, dataset=dataset)
     train, tested = settings["train"], faces.take(faces.split == "test")
     backend.keras.utils.clear_session()
     backend.configure(seed, train["device"], train["precision"], train["distribution"])
     network = build_network(model, len(faces.classes), seed=seed, **settings["network"])
     seen = faces.take(faces.split != "test")
-    result = training.train(network, seen, settings, _title(study, variant), seed)
+    result = training.train(network, seen, settings, dataset, seed)
     machine = backend.describe_machine()
 
     backend.configure(seed, train["device"])  # it is tested in float32, as `training.load_trained` does

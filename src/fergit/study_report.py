@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from fergit import claims, metrics
+from fergit import claims, metrics, published
 from fergit.files import read_table
 from fergit.present import counted, listed, p_value, percent, points
 
@@ -28,19 +28,23 @@ def read(folder):
     return [read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items()]
 
 
-def by_variant(trainings, level):
-    """The test accuracy of each variant and network over its trainings.
+def by_variant(predictions, trainings, level):
+    """The test scores of each variant and network over its trainings.
 
     Returns
     -------
     DataFrame
         ``variant``, ``network``, ``trainings``, ``failed`` (never left the class prior), ``mean``, ``sd`` and the ends
-        ``low`` and ``high`` of Student's t interval of the mean (NaN for one training), ``validation`` and ``training``
-        (mean accuracies at the best epoch).
+        ``low`` and ``high`` of Student's t interval of the mean (NaN for one training), ``macro_f1`` (mean),
+        ``validation`` and ``training`` (mean accuracies at the best epoch), ``named``: by class, how many images get
+        its name for each image of it, in all tests together; None for a class that is not there.
     """
     rows = []
     for (variant, network), group in trainings.groupby(["variant", "network"], sort=False):
         low, high = metrics.over_seeds(group["accuracy"], level) or (None, None)
+        of_variant = _of(predictions, variant, network)
+        confusions = metrics.confusions(of_variant)
+        supports, given = confusions.sum(axis=(0, 2)), confusions.sum(axis=(0, 1))
         rows.append(
             {
                 "variant": variant,
@@ -51,8 +55,13 @@ def by_variant(trainings, level):
                 "sd": group["accuracy"].std(),
                 "low": low,
                 "high": high,
+                "macro_f1": metrics.macro_f1(confusions).mean(),
                 "validation": group["best_val_accuracy"].mean(),
                 "training": group["train_accuracy_at_best"].mean(),
+                "named": {
+                    expression: given[index] / supports[index] if supports[index] else None
+                    for index, expression in enumerate(metrics.classes_of(of_variant))
+                },
             }
         )
     return pd.DataFrame(rows).astype({"low": float, "high": float})
@@ -78,13 +87,7 @@ def against_first(predictions, trainings, evaluate):
         for variant in others:
             if not (sound[first] and sound[variant]):
                 continue
-            tables = [
-                predictions[(predictions["network"] == network) & (predictions["variant"] == one)].drop(
-                    columns=["variant", "network", "group"]
-                )
-                for one in (first, variant)
-            ]
-            found = metrics.compare(*tables, evaluate)
+            found = metrics.compare(*(_of(predictions, one, network) for one in (first, variant)), evaluate)
             differences = accuracies[variant] - accuracies[first]
             several = len(differences) > 1
             rows.append(
@@ -101,6 +104,12 @@ def against_first(predictions, trainings, evaluate):
     for row, p in zip(rows, metrics.holm([row["p"] for row in rows]) if rows else (), strict=True):
         row["p_holm"] = p
     return rows
+
+
+def _of(predictions, variant, network):
+    """The predictions of one variant and network, as a table of `metrics.predictions_table`."""
+    inside = (predictions["variant"] == variant) & (predictions["network"] == network)
+    return predictions[inside].drop(columns=["variant", "network", "group"])
 
 
 def _paired_t(differences):
@@ -148,15 +157,16 @@ def over_draws(predictions, trainings, evaluate):
 
 def summary(study, predictions, trainings, evaluate):
     """All of a study's metrics.json: whatever is said of it later is said from this alone."""
-    variants = by_variant(trainings, evaluate["confidence_level"])
+    variants = by_variant(predictions, trainings, evaluate["confidence_level"])
     return metrics.rounded(
         {
             "study": study.name,
             "question": study.question,
             "dataset": study.dataset,
+            "set": study.settings,
             "vary": study.vary,
             "confidence_level": evaluate["confidence_level"],
-            "paper": {network: _paper_accuracy(study, network) for network in study.models},
+            "paper": {network: _paper(study, network) for network in study.models},
             "variants": variants.astype(object).where(variants.notna(), None).to_dict("records"),
             "draws": over_draws(predictions, trainings, evaluate) if study.are_draws else {},
             "against_first": [] if study.are_draws else against_first(predictions, trainings, evaluate),
@@ -164,16 +174,22 @@ def summary(study, predictions, trainings, evaluate):
     )
 
 
-def _paper_accuracy(study, network):
+def _paper(study, network):
+    """What the paper's table has for a network: accuracy, rarest class, and ``named`` as in `by_variant`; or None."""
     settings = next(iter(study.variants.values()))[study.dataset]["split"]
     table = claims.paper_table(study.dataset, network, settings.get("protocol"))
-    return table["accuracy"] if table else None
+    if table is None:
+        return None
+    rarest = table["classes"][int(np.argmin(table["support"]))]
+    return {"accuracy": table["accuracy"], "rarest": rarest, "named": published.naming(table)}
 
 
 def findings(found):
     """What a study found, in sentences, from its metrics.json."""
     level = percent(found["confidence_level"], 0)
     said = []
+    if found["set"]:
+        said.append(f"All with {listed([f'{name} {value}' for name, value in found['set'].items()])}.")
     failed = [f"{row['variant']} ({row['network']})" for row in found["variants"] if row["failed"]]
     if failed:
         said.append(
@@ -194,7 +210,7 @@ def findings(found):
             f"{_percents(draws['low'], draws['high'])}."
         )
         if found["paper"][network] is not None:
-            said.append(f"The paper has {percent(found['paper'][network], 0)}.")
+            said.append(f"The paper has {percent(found['paper'][network]['accuracy'], 0)}.")
     for row in found["against_first"]:
         first = found["variants"][0]["variant"]
         seeds = f", over seeds {_points(*row['over_seeds'])}" if row["over_seeds"] else ""
@@ -210,13 +226,25 @@ def findings(found):
             )
     if len(found["against_first"]) > 1:
         said.append("The p values are corrected for there being several (Holm).")
+    for network, paper in found["paper"].items():
+        if paper and not found["draws"]:
+            rarest, rows = paper["rarest"], [row for row in found["variants"] if row["network"] == network]
+            said.append(
+                f"The {network} network names an image {rarest}, the rarest class, {named_times(rows, rarest)} for each that is; in the "
+                f"paper's table it is {paper['named'][rarest]:.2f} times."
+            )
     return " ".join(said)
+
+
+def named_times(rows, expression):
+    """How often an expression is named for each image of it, with each of these variants: str."""
+    return listed([f"{row['named'][expression]:.2f} times with {row['variant']}" for row in rows])
 
 
 def variants_table(found):
     """The variants for the eye."""
     table = pd.DataFrame(found["variants"])
-    for name in ("mean", "validation", "training"):
+    for name in ("mean", "macro_f1", "validation", "training"):
         table[name] = table[name].map(percent)
     several = table["sd"].notna()
     table["sd"] = [f"{100 * sd:.1f} points" if one else "–" for sd, one in zip(table["sd"], several, strict=True)]
@@ -230,10 +258,18 @@ def variants_table(found):
         "mean": "test accuracy",
         "sd": "sd over trainings",
         "interval": "interval of the mean",
+        "macro_f1": "macro F1",
         "validation": "validation accuracy",
         "training": "training accuracy",
     }
     return table[list(names)].rename(columns=names)
+
+
+def named_table(found):
+    """How many images get a class's name for each image of it, by class: of each variant, and in the paper's table."""
+    columns = {(row["network"], row["variant"]): row["named"] for row in found["variants"]}
+    columns |= {(network, "paper"): paper["named"] for network, paper in found["paper"].items() if paper}
+    return pd.DataFrame(columns).round(2).rename_axis(columns=("network", found["vary"]))
 
 
 def _percents(low, high):
