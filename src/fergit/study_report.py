@@ -230,8 +230,8 @@ def findings(found):
         if paper and not found["draws"]:
             rarest, rows = paper["rarest"], [row for row in found["variants"] if row["network"] == network]
             said.append(
-                f"The {network} network names an image {rarest}, the rarest class, {named_times(rows, rarest)} for each that is; in the "
-                f"paper's table it is {paper['named'][rarest]:.2f} times."
+                f"The {network} network names an image {rarest}, the rarest class, {named_times(rows, rarest)} for "
+                f"each that is; in the paper's table it is {paper['named'][rarest]:.2f} times."
             )
     return " ".join(said)
 
