@@ -142,7 +142,7 @@ def test_variants_are_compared_with_the_first(elsewhere, monkeypatch):
         np.mean([2 * n / (10 + n) / 2 for n in (5, 6, 7)]), abs=1e-6
     )
     assert study_report.named_table(found)["basic", "b"]["x"] == 0.73
-    assert study_report.findings(found).startswith("All with train.epochs 1.")
+    assert study_report.findings(found).startswith("All with train.epochs 1 (the paper: 100).")
 
     one = trainings["seed"] == 2  # one seed: McNemar's test, two images that only b names rightly
     found = study_report.summary(study, predictions[predictions["seed"] == 2], trainings[one], evaluate)

@@ -120,12 +120,15 @@ def _studies(found):
         parts.append(f"### {study['question']}")
         parts.append(present.markdown(study_report.variants_table(study)))
         command = f"dvc repro studies/dvc.yaml:report@{name}"
-        notebook = f"[study](results/studies/{name}/05-study.ipynb)"
         parts.append(
             f"{present.TITLES[study['dataset']]}. {study_report.findings(study)} Command: `{command}`; "
-            f"notebook: {notebook}."
+            f"notebook: {_notebook(name)}."
         )
     return ["## Studies", *parts] if parts else []
+
+
+def _notebook(study):
+    return f"[study](results/studies/{study}/05-study.ipynb)"
 
 
 def _leaks():
@@ -198,8 +201,8 @@ def _contradictions(reports, studies):
         share = f"{row['only meet padding']:,} of {row['parameters']:,} weights ({row['share']})"
         measured["idle-weights"] = f"with five, {share} never receive a gradient"
     if "class-weights" in studies:
-        rows = studies["class-weights"]["variants"]
-        measured["class-weights"] = f"disgust, for each that is: {study_report.named_times(rows, 'disgust')}"
+        times = study_report.named_times(studies["class-weights"]["variants"], "disgust")
+        measured["class-weights"] = f"disgust, for each that is: {times} ({_notebook('class-weights')})"
     rows = [
         (
             str(number),

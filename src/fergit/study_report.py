@@ -189,7 +189,7 @@ def findings(found):
     level = percent(found["confidence_level"], 0)
     said = []
     if found["set"]:
-        said.append(f"All with {listed([f'{name} {value}' for name, value in found['set'].items()])}.")
+        said.append(f"All with {listed([_setting(*setting) for setting in found['set'].items()])}.")
     failed = [f"{row['variant']} ({row['network']})" for row in found["variants"] if row["failed"]]
     if failed:
         said.append(
@@ -234,6 +234,11 @@ def findings(found):
                 f"each that is; in the paper's table it is {paper['named'][rarest]:.2f} times."
             )
     return " ".join(said)
+
+
+def _setting(name, value):
+    theirs = published.RECIPE.get(name, value)
+    return f"{name} {value}" + (f" (the paper: {theirs})" if theirs != value else "")
 
 
 def named_times(rows, expression):
