@@ -178,6 +178,8 @@ def test_residual_block_adds_its_input(residual):
 def test_dropout_rates(residual):
     rates = [residual.get_layer(f"block{i}_dropout").rate for i in range(1, 7)]
     assert rates == [0.3] * 5 + [0.4]
+    early = build_network("basic", dropout=[0.3, 0.2, 0, 0, 0])
+    assert [early.get_layer(f"block{i}_dropout").rate for i in range(1, 7)] == [0.3, 0.2, 0, 0, 0, 0.4]
 
 
 def test_initial_weights(residual):
@@ -212,6 +214,8 @@ def test_weights_follow_the_seed(basic):
         ({"first_kernels": (5, 4)}, "first_kernels"),
         ({"poolings": 6}, "poolings"),
         ({"dropout": 1.0}, "dropout"),
+        ({"dropout": [0.3] * 4}, "dropout"),
+        ({"dropout": [0.3, 0.3, 0, 0, 1]}, "dropout"),
         ({"dropout_last": -0.1}, "dropout_last"),
         ({"batch_norm_momentum": 1.0}, "batch_norm_momentum"),
         ({"seed": -1}, "seed"),

@@ -63,6 +63,13 @@ def test_how_many_faces_are_drawn_matters_where_some_are(changed):
         ("datasets", ["affectnet"], "datasets.0 is 'affectnet'; allowed: 'synthetic', 'fer2013', 'fergit' or 'ckplus'"),
         ("seeds", [-1], "seeds.0 is -1; allowed: greater than or equal to 0"),
         ("network.first_kernels", [5, 4], "network.first_kernels.1 is 4; allowed: 3, 5 or 7"),
+        ("network.dropout", 1, "network.dropout: 1 is no dropout; allowed: 0 to below 1, or a list of five of that"),
+        (
+            "network.dropout",
+            [0.3, 0, 0],
+            "network.dropout: [0.3, 0, 0] is no dropout; allowed: 0 to below 1, or a list",
+        ),
+        ("fergit.overrides", {"network": {"dropout": [0, 0, 0, 0, "a"]}}, "network.dropout: [0, 0, 0, 0, 'a'] is no"),
         ("ckplus.split.fold", 10, "ckplus.split: fold is 10; allowed: 0 to folds - 1, that is 9"),
         ("synthetic.overrides", {"train": {"epochs": -3}}, "synthetic.overrides.train.epochs is -3; allowed: "),
         ("synthetic.overrides", {"train": {"epoch": 3}}, "unknown key synthetic.overrides.train.epoch; did you mean"),

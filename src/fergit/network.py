@@ -100,9 +100,10 @@ def build_network(
         Kernel sizes of the first pair. The text gives 5x5 to "the first layer" (p. 77), the count to both of the pair.
     poolings : int
         How many of the six pairs are followed by 2x2 max pooling, counted from the first; at most 5 fit 48 pixels.
-    dropout, dropout_last : float
-        Dropout rate after pairs 1-5, and after pair 6 (p. 78: 0.3 "in the early layers", 0.4 in the last block; that
-        the early layers are the first five pairs is ours).
+    dropout : float or five of them
+        Dropout rate after pairs 1-5, or after each of them (p. 78: 0.3 "in the early layers"; which these are is ours).
+    dropout_last : float
+        Dropout rate after pair 6 (p. 78: 0.4).
     batch_norm_momentum : float
         Momentum of the moving averages (Keras' default 0.99; the paper is silent).
     seed : int
@@ -133,11 +134,15 @@ def build_network(
         first_kernels,
         "two of 3, 5 and 7",
     )
-    _check(0 <= dropout < 1, "dropout", dropout, "0 to below 1")
+    rates = [*dropout] if isinstance(dropout, (list, tuple)) else [dropout] * 5
+    _check(
+        len(rates) == 5 and all(0 <= rate < 1 for rate in rates), "dropout", dropout, "0 to below 1, or five of that"
+    )
     _check(0 <= dropout_last < 1, "dropout_last", dropout_last, "0 to below 1")
     _check(0 < batch_norm_momentum < 1, "batch_norm_momentum", batch_norm_momentum, "between 0 and 1")
     _check(seed >= 0, "seed", seed, "0 or more")
 
+    rates.append(dropout_last)
     seeds = itertools.count(1000 * seed)  # one for each layer that draws; networks have fewer than 1000
 
     def conv(x, filters, kernel, name, activation="relu"):
@@ -169,8 +174,7 @@ def build_network(
             x = normalize(x, f"{name}_bn")
         if block <= poolings:
             x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
-        rate = dropout_last if block == len(FILTERS) else dropout
-        x = layers.Dropout(rate, seed=next(seeds), name=f"{name}_dropout")(x)
+        x = layers.Dropout(rates[block - 1], seed=next(seeds), name=f"{name}_dropout")(x)
     x = layers.GlobalAveragePooling2D(name="head_average")(x)
     outputs = layers.Dense(
         classes,

@@ -25,6 +25,13 @@ def _each_once(entries):
     return entries
 
 
+def _rates(rates):
+    several = rates if isinstance(rates, list) else [rates] * 5
+    if len(several) != 5 or not all(type(rate) in (int, float) and 0 <= rate < 1 for rate in several):
+        raise ValueError(f"{_shown(rates)} is no dropout; allowed: 0 to below 1, or a list of five of that")
+    return rates
+
+
 Dataset = Literal["synthetic", "fer2013", "fergit", "ckplus"]
 Network = Literal["basic", "residual"]
 Seed = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -71,7 +78,7 @@ class NetworkParams(Section):
     batch_normalization: Literal["reconstructed", "per_conv", "literal"]
     first_kernels: Annotated[list[Literal[3, 5, 7]], Field(min_length=2, max_length=2)]
     poolings: Annotated[int, Field(ge=0, le=5)]
-    dropout: Rate
+    dropout: Annotated[object, AfterValidator(_rates)]
     dropout_last: Rate
     batch_norm_momentum: Share
 
