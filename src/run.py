@@ -10,7 +10,7 @@ import sys
 try:
     from fergit import paths
     from fergit.errors import FergitError
-    from fergit.files import write_text
+    from fergit.files import keep_newest, write_text
     from fergit.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
 except ModuleNotFoundError as missing:
     raise SystemExit(
@@ -50,9 +50,8 @@ def train(dataset, model, seed):
         raise FergitError(f"seed is {seed}; allowed: those of params.yaml, {', '.join(map(str, seeds))}")
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
-    # The newest stay: should results be lost or touched, they come back without training.
-    for stale in sorted(paths.checkpoints(dataset, model, seed).glob("*"), key=lambda file: file.stat().st_mtime)[:-2]:
-        stale.unlink()
+    # The newest stay, a study's among them: should results be lost or touched, they come back without training.
+    keep_newest(paths.checkpoints(dataset, model, seed), paths.CHECKPOINTS_KEPT)
     summary()  # README names the run time, which is new even where the report will not be
 
 

@@ -1,6 +1,7 @@
 """Studies: their definitions, their trainings, and what is said of them."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,11 @@ from bars import barred
 from ruamel.yaml import YAML
 from scipy import stats
 
-from fergit import datasets, paths, studies, study_report
+from fergit import backend, datasets, paths, studies, study_report, training
 from fergit.errors import FergitError
-from fergit.params import load_params, load_studies
+from fergit.files import keep_newest
+from fergit.network import build_network
+from fergit.params import load_params, load_studies, stage_params
 
 STUDY = {
     "question": "Does it matter?",
@@ -100,6 +103,14 @@ def test_a_study_trains_and_tests_each_variant(elsewhere, monkeypatch, capsys):
     shares = (guess == predictions["label"]).groupby([predictions["variant"], predictions["seed"]]).mean()
     assert shares.tolist() == trainings["accuracy"].tolist()
     assert len(list(paths.WORK.glob("checkpoints/*/*/*.npz"))) == 4
+    seen, params = (
+        faces.with_split(split).take(split != "test"),
+        stage_params("train", dataset="synthetic", model="basic"),
+    )
+    params["train"]["epochs"] = 1
+    backend.configure(1, "auto", "float32")
+    file = training.checkpoint_file("synthetic", build_network("basic", 7, **params["network"]), seen, params, 1)
+    assert file.exists()  # under the pipeline's own name, so that neither trains what the other has trained
     first = [(paths.study("mine") / f"{name}.csv").read_bytes() for name in ("predictions", "trainings", "history")]
 
     with monkeypatch.context() as killed, pytest.raises(TypeError):
@@ -110,6 +121,16 @@ def test_a_study_trains_and_tests_each_variant(elsewhere, monkeypatch, capsys):
     assert "| epoch " not in capsys.readouterr().out  # all four were there
     again = [(paths.study("mine") / f"{name}.csv").read_bytes() for name in ("predictions", "trainings", "history")]
     assert again == first
+
+
+def test_the_newest_checkpoints_stay(tmp_path):
+    for age in range(5):
+        (tmp_path / f"{age}.npz").touch()
+        os.utime(tmp_path / f"{age}.npz", (1000 - age, 1000 - age))
+    keep_newest(tmp_path, 3)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0.npz", "1.npz", "2.npz"]
+    keep_newest(tmp_path, 30)
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def made_up(groups):

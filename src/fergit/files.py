@@ -31,6 +31,12 @@ def write_atomically(path):
         partial.unlink(missing_ok=True)
 
 
+def keep_newest(folder, number):
+    """Delete all files of a folder but the newest."""
+    for stale in sorted(folder.glob("*"), key=lambda file: file.stat().st_mtime)[:-number]:
+        stale.unlink()
+
+
 def write_text(path, text):
     """Write text as UTF-8, atomically, its line ends as they are."""
     with write_atomically(path) as file:

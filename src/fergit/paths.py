@@ -67,10 +67,13 @@ def run(dataset, model, seed):
     return RUNS / dataset / model / f"seed-{seed}.json"
 
 
+CHECKPOINTS_KEPT = 30  # two studies of ten trainings, and some
+
+
 def checkpoints(dataset, model, seed):
     """The folder of one training's checkpoints, for the installed versions of what augments the images.
 
-    The runner keeps the two newest when a training is saved.
+    The runner keeps the newest CHECKPOINTS_KEPT there, when a training is saved or a study done.
     """
     versions = "-".join(f"{name}-{metadata.version(name)}" for name in ("numpy", "opencv-python-headless"))
     return WORK / "checkpoints" / versions / f"{dataset}-{model}-{seed}"

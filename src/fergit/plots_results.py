@@ -59,7 +59,7 @@ def study(trainings, vary, are_draws, paper):
     are_draws : bool
         Whether the variants are equals, such as splits.
     paper : dict of str to dict or None
-        What the paper has, by network: ``accuracy``.
+        The paper's numbers by network, of which ``accuracy`` is drawn; None where it has none.
     """
     figure, ax = plt.subplots(figsize=(8, 4))
     networks = trainings["network"].unique()

@@ -36,7 +36,9 @@ DIFFERENCES = """\
 | kernels of pairs 2 to 6 | not on these pages | 3x3 | the count leaves no room for larger ones |
 | poolings | after each pair (p. 75) | after the first five | six do not fit 48 pixels |
 | split of FERGIT | 90/5/5 %, "arbitrarily" (p. 79) | the same shares, stratified | its supports are within one image of 5 % of each class; its very images cannot be known |
-| augmentation, scaling, class weights, factor of the falling rate | not on the pages that could be had | common choices, each marked *ours* in [params.yaml](params.yaml); on FERGIT weaker augmentation than on CK+ | a training accuracy of 86 % (p. 82) speaks against strong augmentation |
+| class weights | large for small classes, by a formula that could not be read (p. 81) | n / (classes n_class) | the common formula; [the study](results/studies/class-weights/05-study.ipynb) asks what they do |
+| dropout of 0.3 | "in the early layers" (p. 78) | after the first five pairs | each pair has a dropout (p. 75), the last one of 0.4 (p. 78); [the study](results/studies/dropout/05-study.ipynb) asks what they do |
+| augmentation, scaling, factor of the falling rate | not on the pages that could be had | common choices, each marked *ours* in [params.yaml](params.yaml); on FERGIT weaker augmentation than on CK+ | a training accuracy of 86 % (p. 82) speaks against strong augmentation |
 | CK+ | images shown an epoch: not on these pages | each five times, differently augmented | its 29 minutes are some thirty copies at FERGIT's pace; five suit a CPU |
 | validation part of CK+ | none named | 10 % of what is not test | an epoch has to be chosen by something |
 | precision | not on these pages | float32; FERGIT in bfloat16, weights in float32, where the processor computes in it (`precision: auto`) | it takes a fifth less time; a processor without it trains another network |
@@ -58,12 +60,19 @@ testable*: it depends on the hardware. *Not tested here*: this run had not the n
 With few images nearly every number is in the interval; and by chance alone, a true claim comes out as not reproduced
 now and then."""
 
+STUDIES = """\
+Each study varies one value and leaves all else as it is. Studies of one data set share the training that they have in
+common, so that a lucky or unlucky one tells in all of them. With one seed, McNemar's test is about the two networks
+that were trained, and not about what another seed would give."""
+
 LIMITS = """\
 ## Limits
 
 - Pages 76, 80, 83 and 86 to 88 of the paper could not be had; what they say is not known here.
 - The paper gives one training of each network, on a split that cannot be had again. Where ours is one training on one
   split too, the intervals tell what other test images would have given, and not what another split or seed would have.
+- The studies on FERGIT are of one seed and ten epochs: another seed may rank the variants otherwise, and what is better
+  after ten epochs need not be so after a hundred.
 - FER2013's images were gathered by searching the web, and its labels are taken as they are: wrong ones, black images
   and copies included, as the paper's count has them.
 - CK+ shows posed expressions of few persons. By frames, the same persons are in training and test; only the study by
@@ -124,7 +133,7 @@ def _studies(found):
             f"{present.TITLES[study['dataset']]}. {study_report.findings(study)} Command: `{command}`; "
             f"notebook: {_notebook(name)}."
         )
-    return ["## Studies", *parts] if parts else []
+    return ["## Studies", STUDIES, *parts] if parts else []
 
 
 def _notebook(study):
@@ -201,7 +210,7 @@ def _contradictions(reports, studies):
         share = f"{row['only meet padding']:,} of {row['parameters']:,} weights ({row['share']})"
         measured["idle-weights"] = f"with five, {share} never receive a gradient"
     if "class-weights" in studies:
-        times = study_report.named_times(studies["class-weights"]["variants"], "disgust")
+        times = study_report.named_times(studies["class-weights"], "residual")
         measured["class-weights"] = f"disgust, for each that is: {times} ({_notebook('class-weights')})"
     rows = [
         (
@@ -250,7 +259,8 @@ def _compute():
     if not rows:
         return []
     columns = ["trainings of", "number", "hours in all", "on", "backend"]
-    return ["## Compute used", present.markdown(pd.DataFrame(rows, columns=columns))]
+    shared = "A training that several studies share counts in each of them."
+    return ["## Compute used", present.markdown(pd.DataFrame(rows, columns=columns)), shared]
 
 
 def _not_run(reports, found):

@@ -12,7 +12,7 @@ import pandas as pd
 
 from fergit import datasets, paths, progress
 from fergit.errors import FergitError
-from fergit.files import write_json, write_table
+from fergit.files import keep_newest, write_json, write_table
 from fergit.params import load_params, load_studies, stage_params, with_values
 
 KEYS = ("variant", "network", "seed")  # of a training, first in every table
@@ -22,7 +22,7 @@ KEYS = ("variant", "network", "seed")  # of a training, first in every table
 class Study:
     """One study of studies/params.yaml.
 
-    ``settings`` holds for all trainings, ``vary`` differs; ``variants`` is all of params.yaml for each value, by the
+    ``common`` holds for all trainings, ``vary`` differs; ``variants`` is all of params.yaml for each value, by the
     value as text.
     """
 
@@ -31,7 +31,7 @@ class Study:
     dataset: str
     models: tuple
     seeds: tuple
-    settings: dict
+    common: dict
     vary: str
     variants: dict
 
@@ -98,6 +98,8 @@ def run(name):
     for kind, several in tables.items():
         write_table(folder / f"{kind}.csv", pd.concat(several, ignore_index=True))
     write_json(paths.RUNS / "studies" / f"{name}.json", runs)
+    for model, seed in itertools.product(study.models, study.seeds):
+        keep_newest(paths.checkpoints(study.dataset, model, seed), paths.CHECKPOINTS_KEPT)
 
 
 def _train(dataset, params, faces, model, seed):

@@ -163,7 +163,7 @@ def summary(study, predictions, trainings, evaluate):
             "study": study.name,
             "question": study.question,
             "dataset": study.dataset,
-            "set": study.settings,
+            "set": study.common,
             "vary": study.vary,
             "confidence_level": evaluate["confidence_level"],
             "paper": {network: _paper(study, network) for network in study.models},
@@ -181,7 +181,7 @@ def _paper(study, network):
     if table is None:
         return None
     rarest = table["classes"][int(np.argmin(table["support"]))]
-    return {"accuracy": table["accuracy"], "rarest": rarest, "named": published.naming(table)}
+    return {"accuracy": table["accuracy"], "rarest": rarest, "named": published.named_per_image(table)}
 
 
 def findings(found):
@@ -228,22 +228,25 @@ def findings(found):
         said.append("The p values are corrected for there being several (Holm).")
     for network, paper in found["paper"].items():
         if paper and not found["draws"]:
-            rarest, rows = paper["rarest"], [row for row in found["variants"] if row["network"] == network]
+            rarest = paper["rarest"]
             said.append(
-                f"The {network} network names an image {rarest}, the rarest class, {named_times(rows, rarest)} for "
+                f"The {network} network names an image {rarest}, the rarest class, {named_times(found, network)} for "
                 f"each that is; in the paper's table it is {paper['named'][rarest]:.2f} times."
             )
     return " ".join(said)
 
 
 def _setting(name, value):
-    theirs = published.RECIPE.get(name, value)
+    stated = published.RECIPE | {"train.class_weights": "large for small classes"}
+    theirs = stated.get(name, value)
     return f"{name} {value}" + (f" (the paper: {theirs})" if theirs != value else "")
 
 
-def named_times(rows, expression):
-    """How often an expression is named for each image of it, with each of these variants: str."""
-    return listed([f"{row['named'][expression]:.2f} times with {row['variant']}" for row in rows])
+def named_times(found, network):
+    """How often the paper's rarest class is named for each image of it, with each variant that did not fail: str."""
+    rows = [row for row in found["variants"] if row["network"] == network and not row["failed"]]
+    named = [(row["named"][found["paper"][network]["rarest"]], row["variant"]) for row in rows]
+    return listed([f"{times:.2f} times with {variant}" for times, variant in named if times is not None])
 
 
 def variants_table(found):
