@@ -188,6 +188,10 @@ def test_the_rarest_class_stands_beside_the_papers(elsewhere, monkeypatch):
     )
     assert "in the paper's table it is 0.76 times." in said
     assert study_report.named_table(found)["residual", "paper"]["disgust"] == 0.76
+    failed = study_report.summary(
+        studies.load("mine"), predictions, trainings.assign(trained=False), load_params()["evaluate"]
+    )
+    assert "the rarest class" not in study_report.findings(failed)  # whose numbers say nothing
 
 
 def test_equal_differences(elsewhere):

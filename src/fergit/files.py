@@ -32,7 +32,7 @@ def write_atomically(path):
 
 
 def keep_newest(folder, number):
-    """Delete all files of a folder but the newest."""
+    """Delete all files of a folder but the newest `number`."""
     for stale in sorted(folder.glob("*"), key=lambda file: file.stat().st_mtime)[:-number]:
         stale.unlink()
 

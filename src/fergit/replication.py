@@ -211,7 +211,8 @@ def _contradictions(reports, studies):
         measured["idle-weights"] = f"with five, {share} never receive a gradient"
     if "class-weights" in studies:
         times = study_report.named_times(studies["class-weights"], "residual")
-        measured["class-weights"] = f"disgust, for each that is: {times} ({_notebook('class-weights')})"
+        if times:
+            measured["class-weights"] = f"disgust, for each that is: {times} ({_notebook('class-weights')})"
     rows = [
         (
             str(number),

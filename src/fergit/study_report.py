@@ -227,11 +227,12 @@ def findings(found):
     if len(found["against_first"]) > 1:
         said.append("The p values are corrected for there being several (Holm).")
     for network, paper in found["paper"].items():
-        if paper and not found["draws"]:
+        times = named_times(found, network) if paper and not found["draws"] else ""
+        if times:
             rarest = paper["rarest"]
             said.append(
-                f"The {network} network names an image {rarest}, the rarest class, {named_times(found, network)} for "
-                f"each that is; in the paper's table it is {paper['named'][rarest]:.2f} times."
+                f"The {network} network names an image {rarest}, the rarest class, {times} for each that is; in "
+                f"the paper's table it is {paper['named'][rarest]:.2f} times."
             )
     return " ".join(said)
 
@@ -243,10 +244,11 @@ def _setting(name, value):
 
 
 def named_times(found, network):
-    """How often the paper's rarest class is named for each image of it, with each variant that did not fail: str."""
+    """How often each sound variant names the paper's rarest class, for each image of it; empty where none is sound."""
     rows = [row for row in found["variants"] if row["network"] == network and not row["failed"]]
     named = [(row["named"][found["paper"][network]["rarest"]], row["variant"]) for row in rows]
-    return listed([f"{times:.2f} times with {variant}" for times, variant in named if times is not None])
+    said = [f"{times:.2f} times with {variant}" for times, variant in named if times is not None]
+    return listed(said) if said else ""
 
 
 def variants_table(found):
