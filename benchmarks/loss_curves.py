@@ -40,7 +40,8 @@ def losses(path, precision, steps):
         network.Convolution = keras.layers.Conv2D
         network.BatchNormalization = keras.layers.BatchNormalization
     params = stage_params("train", dataset="fergit", model="residual", seed=SEED)
-    built = network.build_network("residual", seed=SEED, **params["network"])
+    # Dropout and class weights on: the more that has to agree.
+    built = network.build_network("residual", seed=SEED, **params["network"] | {"dropout": 0.3})
     if path == DISTURBED:
         rng = np.random.default_rng(SEED)
         built.set_weights([w * (1 + rng.uniform(-1, 1, w.shape) * 2.0**-23) for w in built.get_weights()])
@@ -52,7 +53,7 @@ def losses(path, precision, steps):
     built.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
 
     images, labels, _ = draw_faces(1280, SEED)
-    weights = training.class_weights(labels, 7, train["class_weights"])
+    weights = training.class_weights(labels, 7, "balanced")
     settings = train | {"batch_size": BATCH_SIZES[precision]}
     batches = training.AugmentedBatches(images, labels, weights, SEED, 1, settings, params["augmentation"])
     found = []

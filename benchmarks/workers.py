@@ -20,8 +20,9 @@ def ours(images, labels, classes, batch_size, precision="float32", deterministic
 
         tf.config.experimental.enable_op_determinism = lambda: None
     backend.configure(0, "cpu", precision)
-    params = stage_params("train", dataset="fergit", model="residual", seed=0)
-    settings = params["train"] | {"batch_size": batch_size}
+    # CK+ overrides neither network nor augmentation: both are as in the other contenders.
+    params = stage_params("train", dataset="ckplus", model="residual", seed=0)
+    settings = params["train"] | {"batch_size": batch_size, "copies_per_epoch": 1}
     # Validation and checkpoint are not part of any contender's epoch.
     network = training.compile_trimmed(build_network("residual", classes, seed=0, **params["network"]), settings)
     weights = np.ones(classes, np.float32)

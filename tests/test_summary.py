@@ -1,6 +1,7 @@
 import hashlib
 import itertools
 import json
+import shutil
 
 import pytest
 from ruamel.yaml import YAML
@@ -9,6 +10,7 @@ from test_report import DAMAGED, write_report, write_results
 from fergit import paths, replication, summary
 from fergit.errors import FergitError
 
+REPOSITORY = paths.ROOT  # before the tests here replace paths.ROOT
 README = "# A title\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe rest.\n"
 
 
@@ -82,6 +84,32 @@ def test_run_times_stand_where_something_was_trained(root):
     text = (root / "README.md").read_text()
     assert "| FERGIT | residual | 100 | 50.0 | A GPU | 48 min |" in text
     assert "| 1.0 | A GPU |" not in text  # everybody runs synthetic: it would change with each of them
+
+
+def test_the_recipe_is_argued_from_the_studies_where_fergit_has_it(root):
+    for name in ("class-weights", "dropout", "batch-normalization", "poolings"):
+        paths.study(name).mkdir(parents=True)
+        shutil.copy(REPOSITORY / "results" / "studies" / name / "metrics.json", paths.study(name))
+    study = paths.study("dropout") / "metrics.json"
+    found = json.loads(study.read_text())
+    next(row for row in found["variants"] if row["variant"] == "0.0")["training"] = 0.4321
+    study.write_text(json.dumps(found))
+    summary.update()
+    assert "### The recipe on FERGIT" not in (root / "REPLICATION.md").read_text()  # FERGIT was trained by the paper's
+
+    file = paths.results("fergit", "residual", 0) / "training.json"
+    training = json.loads(file.read_text())
+    training["train"]["class_weights"] = "none"
+    training["network"]["dropout"] = [0.3, 0, 0, 0, 0]
+    file.write_text(json.dumps(training))
+    summary.update()
+    text = (root / "REPLICATION.md").read_text()
+    assert "### The recipe on FERGIT" in text and "without that dropout too 43.2 % and" in text
+    departure = "Trained without the class weights of p. 81 and without a dropout after each pair (p. 75)"
+    assert departure in text and departure in (root / "README.md").read_text()
+    study.unlink()
+    summary.update()
+    assert "### The recipe on FERGIT" not in (root / "REPLICATION.md").read_text()
 
 
 def test_readme_without_its_markers_is_refused(root):

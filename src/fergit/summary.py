@@ -103,7 +103,7 @@ def _results_table(reports):
 
 def _what_it_means(dataset, report):
     """What a reader must know of a data set's rows."""
-    said = [f"**{present.TITLES[dataset]}.**", present.short_sentence(report)]
+    said = [f"**{present.TITLES[dataset]}.**", replication.departures(dataset, report), present.short_sentence(report)]
     if report["comparison"]:
         said.append(present.comparison_sentence(report))
     if dataset != "synthetic":
