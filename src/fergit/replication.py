@@ -169,8 +169,8 @@ def departures(dataset, report):
 
 def _training(dataset, report, model):
     """training.json of a network's first seed."""
-    seeds = report["models"][model]["seeds"]
-    return metrics.read_trainings(dataset, model, seeds)[seeds[0]]
+    seed = report["models"][model]["seeds"][0]
+    return metrics.read_trainings(dataset, model, [seed])[seed]
 
 
 def _recipe(found, reports):
@@ -212,11 +212,11 @@ def _recipe(found, reports):
         "The paper weighs the classes by a formula that could not be read (p. 81), has a dropout after each pair "
         '(p. 75, of the basic network) and a rate of 0.3 "in the early layers" (p. 78). We first took that for '
         f"balanced weights and 0.3 after five pairs. The best of ten epochs then names {right(balanced)} of the "
-        "training and validation images "
-        f"rightly; without weights it is {right(unweighted)}, without that dropout too {right(undropped)}. (Training "
-        f"accuracy is measured with dropout at work.) The paper has {theirs[0]} of the training and {theirs[1]} of the "
-        "test images (p. 82). Balanced weights name disgust more often than its tables do; without weights ten epochs "
-        "hardly name it, and a whole training about as often as the tables (contradiction 12). So FERGIT is trained "
+        f"training and validation images rightly; without weights it is {right(unweighted)}, without that dropout too "
+        f"{right(undropped)}. (Training accuracy is measured with dropout at work.) The paper has {theirs[0]} of the "
+        f"training and {theirs[1]} of the test images (p. 82). Balanced weights name disgust more often than its "
+        "tables do; without weights ten epochs hardly name it, and a whole training about as often as the tables "
+        "(contradiction 12). So FERGIT is trained "
         "without class weights, against p. 81, and with 0.3 after the first pair alone, against p. 75: the least that "
         f'"in the early layers" can mean. The best of the first ten epochs has {early} then; training accuracy gets to '
         f"{highest}, and is {kept} in the epoch that is kept.",
