@@ -305,13 +305,9 @@ def _contradictions(reports, studies):
         times = study_report.named_times(studies["class-weights"], "residual")
         if times:
             measured["class-weights"] = f"disgust, for each that is: {times} ({_notebook('class-weights')})"
-    tested = paths.results("fergit", "residual") / "predictions.csv"
-    if "class-weights" in measured and tested.exists():
-        confusion = metrics.confusions(metrics.read_predictions(tested)).sum(axis=0)
-        disgust = published.FERGIT_CLASSES.index("disgust")
-        times = confusion[:, disgust].sum() / confusion[disgust].sum()
-        notebook = "[evaluation](results/fergit/residual/03-evaluate.ipynb)"
-        measured["class-weights"] += f"; {times:.2f} times as FERGIT is trained above ({notebook})"
+    trained = [_disgust_on_fergit(model) for model in reports.get("fergit", {"models": ()})["models"]]
+    if "class-weights" in measured and trained:
+        measured["class-weights"] += f"; as FERGIT is trained above: {present.listed(trained)}"
     rows = [
         (
             str(number),
@@ -324,6 +320,14 @@ def _contradictions(reports, studies):
     ]
     columns = ["", "the paper says", "page", "against it", "ours"]
     return ["## The paper's contradictions", present.markdown(pd.DataFrame(rows, columns=columns))]
+
+
+def _disgust_on_fergit(model):
+    """How often a network names an image of FERGIT's test part disgust, for each that is."""
+    confusion = metrics.confusions(metrics.read_predictions(paths.results("fergit", model) / "predictions.csv"))
+    confusion, disgust = confusion.sum(axis=0), published.FERGIT_CLASSES.index("disgust")
+    times = confusion[:, disgust].sum() / confusion[disgust].sum()
+    return f"{times:.2f} times ({model}, [evaluation](results/fergit/{model}/03-evaluate.ipynb))"
 
 
 def read_runs(path):
