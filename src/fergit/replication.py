@@ -215,7 +215,7 @@ def _recipe(found, reports):
         f"training and validation images rightly; without weights it is {right(unweighted)}, without that dropout too "
         f"{right(undropped)}. (Training accuracy is measured with dropout at work.) The paper has {theirs[0]} of the "
         f"training and {theirs[1]} of the test images (p. 82). Balanced weights name disgust more often than its "
-        "tables do; without weights ten epochs hardly name it, and a whole training about as often as the tables "
+        "tables do; without weights ten epochs hardly name it, and whole trainings come much nearer to the tables "
         "(contradiction 12). So FERGIT is trained "
         "without class weights, against p. 81, and with 0.3 after the first pair alone, against p. 75: the least that "
         f'"in the early layers" can mean. The best of the first ten epochs has {early} then; training accuracy gets to '
@@ -363,7 +363,10 @@ def _compute():
     if not rows:
         return []
     columns = ["trainings of", "number", "hours in all", "on", "backend"]
-    shared = "A training that several studies share counts in each of them."
+    shared = (
+        "Hours by the clock, whatever else ran on the machine. A training that several studies share counts in each of "
+        "them."
+    )
     return ["## Compute used", present.markdown(pd.DataFrame(rows, columns=columns)), shared]
 
 
