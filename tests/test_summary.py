@@ -112,6 +112,31 @@ def test_the_recipe_is_argued_from_the_studies_where_fergit_has_it(root):
     assert "### The recipe on FERGIT" not in (root / "REPLICATION.md").read_text()
 
 
+def test_readme_says_what_a_study_of_several_splits_found(root):
+    paths.study("ckplus-frames").mkdir(parents=True)
+    found = json.loads((REPOSITORY / "results" / "studies" / "ckplus-frames" / "metrics.json").read_text())
+    found["draws"]["residual"] |= {"mean": 0.9123, "sd": 0.0456, "lowest": 0.8, "highest": 0.99}
+    (paths.study("ckplus-frames") / "metrics.json").write_text(json.dumps(found))
+    summary.update()
+    [of_ckplus] = [line for line in (root / "README.md").read_text().splitlines() if line.startswith("**CK+.**")]
+    assert "among random splits of CK+'s frames?](results/studies/ckplus-frames/05-study.ipynb)" in of_ckplus
+    assert "mean of **91.2 %** (standard deviation 4.6 points), at worst 80.0 %, at best 99.0 %." in of_ckplus
+
+
+def test_fer2013s_own_protocol_stands_beside_what_others_report(root):
+    write_results("fer2013", "residual")
+    write_report("fer2013", ["residual"])
+    summary.update()
+    text = (root / "REPLICATION.md").read_text()
+    assert "| the paper's residual network, here | **74.6 % (" in text
+    assert "| VGGNet | 73.28 % | PrivateTest |" in text
+
+    file = paths.results("fer2013", "residual") / "predictions.csv"
+    file.write_text(file.read_text().replace("fer2013/0", "fer2013/Test/0"))  # of folders, which do not tell the parts
+    summary.update()
+    assert "PrivateTest" not in (root / "REPLICATION.md").read_text()
+
+
 def test_readme_without_its_markers_is_refused(root):
     (root / "README.md").write_text("# A title\n")
     with pytest.raises(FergitError, match="README.md: needs one line <!-- results:begin -->"):

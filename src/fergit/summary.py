@@ -108,9 +108,22 @@ def _what_it_means(dataset, report):
         said.append(present.comparison_sentence(report))
     if dataset != "synthetic":
         measured = replication.read_leaks(dataset)
-        said += [_people_sentence(dataset), leaks.copies_sentence(measured) if measured else ""]
+        said += [_people_sentence(dataset), leaks.copies_sentence(measured) if measured else "", *_draws(dataset)]
     said.append(present.baseline_sentence(report))
     return " ".join(filter(None, said))
+
+
+def _draws(dataset):
+    """A sentence for each study of several splits of a data set: how much the accuracy hangs on the split."""
+    for name, study in replication.read_studies().items():
+        for network, found in study["draws"].items() if study["dataset"] == dataset else ():
+            spread = f" (standard deviation {100 * found['sd']:.1f} points)" if found["sd"] is not None else ""
+            yield (
+                f"{_link(f'results/studies/{name}/05-study.ipynb', study['question'])} Over "
+                f"{present.counted(found['trainings'], 'training')} the {network} network has a mean of "
+                f"**{present.percent(found['mean'])}**{spread}, at worst {present.percent(found['lowest'])}, at best "
+                f"{present.percent(found['highest'])}."
+            )
 
 
 def _people_sentence(dataset):
