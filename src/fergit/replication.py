@@ -134,13 +134,7 @@ def _claims(reports):
         report = reports.get(dataset)
         parts.append(f"### {present.TITLES[dataset]}")
         if report:
-            seeds = next(iter(report["models"].values()))["seeds"]
-            command = (
-                f"Command: `dvc repro` with `datasets: [{dataset}]`, `models: [{', '.join(report['models'])}]` and "
-                f"`seeds: {seeds}` in params.yaml"
-            )
-            notebook = f"[report](results/reports/{dataset}/04-report.ipynb)"
-            parts.append(f"{present.scope_sentence(report)} {command}; notebook: {notebook}.")
+            parts.append(_about(dataset, report))
             parts += filter(None, [departures(dataset, report), present.short_sentence(report)])
             parts.append(present.markdown(present.claims_table(pd.DataFrame(report["claims"]))))
             parts.append(present.comparison_sentence(report))
@@ -149,6 +143,16 @@ def _claims(reports):
             parts.append("Not run yet. The paper's claims are:")
             parts.append(present.markdown(pd.DataFrame(rows, columns=["claim", "page"])))
     return [*parts, VERDICTS]
+
+
+def _about(dataset, report):
+    """What a report is about, the command that gives it, and its notebook."""
+    seeds = next(iter(report["models"].values()))["seeds"]
+    return (
+        f"{present.scope_sentence(report)} Command: `dvc repro` with `datasets: [{dataset}]`, "
+        f"`models: [{', '.join(report['models'])}]` and `seeds: {seeds}` in params.yaml; "
+        f"notebook: [report](results/reports/{dataset}/04-report.ipynb)."
+    )
 
 
 def _fer2013(reports):
@@ -167,10 +171,9 @@ def _fer2013(reports):
     columns = ["who", "accuracy on PrivateTest", "chosen by", "where it stands"]
     return [
         "## FER2013's official protocol",
-        f"{present.scope_sentence(report)} {PRIVATE_TEST_MEANS}",
+        _about("fer2013", report),
+        PRIVATE_TEST_MEANS,
         present.markdown(pd.DataFrame([*rows, *PRIVATE_TEST], columns=columns)),
-        f"Command: `dvc repro` with `datasets: [fer2013]`, `models: [{', '.join(report['models'])}]` in params.yaml; "
-        "notebook: [report](results/reports/fer2013/04-report.ipynb).",
     ]
 
 
@@ -342,8 +345,8 @@ def _contradictions(reports, studies):
         times = study_report.named_times(studies["class-weights"], "residual")
         if times:
             measured["class-weights"] = f"disgust, for each that is: {times} ({_notebook('class-weights')})"
-    trained = [_disgust_on_fergit(model) for model in reports.get("fergit", {"models": ()})["models"]]
-    if "class-weights" in measured and trained:
+    if "class-weights" in measured and "fergit" in reports:
+        trained = [_disgust_on_fergit(model) for model in reports["fergit"]["models"]]
         measured["class-weights"] += f"; as FERGIT is trained above: {present.listed(trained)}"
     rows = [
         (
