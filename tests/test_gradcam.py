@@ -292,7 +292,7 @@ def test_findings_say_what_the_share_is_worth(study):
     said = gradcam.findings(found)
     assert "they hold **45.0 % (40.0–50.0)**. That is more than their area. Of 20 networks with random weights" in said
     assert "(20.0–38.0 %), none have as much: the network has learnt to prefer" in said and "1 in 21" in said
-    assert "at 3x3: the mouth 2.3, the nose 1.5, the eyes 1.2 and the brows 0.7." in said
+    assert "at 3x3: the mouth 2.3, the nose 1.5, the eyes 1.2 and the brows 0.7. Below 1, so less than " in said
     first["untrained"]["as_much"] = 1
     assert "1 has as much: the preference need not come from what the network has learnt" in gradcam.findings(found)
     first |= {"low": 0.25, "high": 0.5}

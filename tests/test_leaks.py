@@ -71,7 +71,7 @@ def votes_of(*rows):
     return table.fillna(0).astype(int)
 
 
-def test_labels_are_held_against_what_most_voters_saw(faces):
+def test_labels_are_held_against_what_most_voters_saw(faces, monkeypatch):
     votes = votes_of({"angry": 10}, {"happy": 5, "sad": 5}, {"happy": 6, "neutral": 4}, {"not a face": 9, "angry": 1})
     assert ferplus.most_voted(votes).tolist() == ["angry", ferplus.TIE, "happy", ferplus.NOT_A_FACE]
     tests = leaks.tested(faces)
@@ -87,10 +87,11 @@ def test_labels_are_held_against_what_most_voters_saw(faces):
     assert found["networks"]["basic"]["accuracy"] == 0.75
     assert found["networks"]["basic"]["against_votes"] == {"images": 2, "accuracy": 1, "against_labels": 0.5}
     assert "the label in **25.0 %**, another expression in 25.0 %, no face in 25.0 %" in leaks.labels_findings(found)
-    assert (
-        "On the 2 without either the basic network is right in **50.0 % (9.5–90.5)**, on all in 75.0 %."
-        in leaks.copies_findings(found)
-    )
+    assert "1 (25.0 %) have an exact copy in training and 1 (25.0 %) only a near one." in leaks.copies_findings(found)
+    assert "Only 2 have neither: too few to tell an accuracy." in leaks.copies_findings(found)
+    monkeypatch.setattr(leaks, "FEWEST", 2)
+    clean = "On the 2 with neither the accuracy is **50.0 % (9.5–90.5)** (basic; on all 75.0 %)."
+    assert clean in leaks.copies_findings(found)
 
 
 def test_predictions_of_other_images_are_refused(faces):
@@ -136,3 +137,19 @@ def test_a_file_cut_short_is_refused(tmp_path):
     file.write_bytes(b"\xfd7zXZ\x00\x00\x04")
     with pytest.raises(FergitError, match="not a table in CSV"):
         ferplus.read(file)
+
+
+def test_copies_are_told_apart_from_an_easy_source():
+    """Of FER2013's images 8 in 10 copies and 5 in 10 others are right, of muxspace's all are, and none has a copy."""
+    kinds = [leaks.EXACT] * 10 + [leaks.NEITHER] * 30
+    sources = ["fer2013"] * 20 + ["muxspace"] * 20
+    ids = pd.Index([f"{i:02d}" for i in range(40)], name="sample_id")
+    tests = pd.DataFrame({"label": "happy", "source": sources, "copy": kinds}, index=ids)
+    right = np.array([1] * 8 + [0] * 2 + [1] * 5 + [0] * 5 + [1] * 20)
+    table = metrics.predictions_table(
+        ["happy", "sad"], ids, np.zeros(40, int), {0: np.stack([right, 1 - right], axis=1)}
+    )
+    found = leaks.summary("fergit", tests, {"basic": table}, None, 0.95)
+    said = leaks.copies_findings(found)
+    assert "images with none lie, for the basic network, −3.3 points" in said
+    assert "Among FER2013's images alone it is +30.0 points" in said

@@ -476,6 +476,9 @@ def findings(found):
         ordered = sorted(ratios, key=ratios.get, reverse=True)
         each = [f"the {name} {ratios[name]:.1f}" for name in ordered]
         said.append(f"In multiples of the area that each covers, at {_size(first)}: {listed(each)}.")
+        below = [f"the {name}" for name in ordered if ratios[name] < 1]
+        if below:
+            said.append(f"Below 1, so less than the area: {listed(below)}.")
     empty = [f"{percent(one['empty'] / one['images'])} at {_size(one)}" for one in found["sizes"] if one["empty"]]
     if empty:
         said.append(f"Maps of zeros, where nothing speaks for the label, are left out: {listed(empty)}.")

@@ -170,6 +170,16 @@ def confusions(predictions):
     return np.stack([confusion_matrix(labels, p.argmax(axis=1), labels=names) for p in probabilities])
 
 
+def named_per_image(predictions):
+    """How many images get a class's name for each image of it, all seeds together: dict of str to float.
+
+    None for a class that no image is of.
+    """
+    confusion = confusions(predictions).sum(axis=0)
+    counts = zip(classes_of(predictions), confusion.sum(axis=0), confusion.sum(axis=1), strict=True)
+    return {name: float(named / images) if images else None for name, named, images in counts}
+
+
 def confusion_table(predictions):
     """The first seed's true and predicted classes, a row for each image: actual, predicted (DVC draws them)."""
     classes = np.asarray(classes_of(predictions))

@@ -5,6 +5,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from fergit import published
 from fergit.plots import OURS, PAPER
 
 
@@ -88,7 +89,8 @@ def study(trainings, vary, are_draws, paper):
             ax.axhline(mean, color=color, linestyle=":", label=f"{network}, mean {100 * mean:.1f} %")
         if paper[network]:
             theirs = paper[network]["accuracy"]
-            ax.axhline(theirs, color=PAPER, linestyle="--", label=f"paper, {network}, {100 * theirs:.0f} %")
+            label = f"paper, {network}, {100 * theirs:.0f} %\n(of {published.RECIPE['train.epochs']} epochs)"
+            ax.axhline(theirs, color=PAPER, linestyle="--", label=label)
     ax.set(xlabel=vary, ylabel="test accuracy", title="Test accuracy of each training")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -43,8 +43,6 @@ def by_variant(predictions, trainings, level):
     for (variant, network), group in trainings.groupby(["variant", "network"], sort=False):
         low, high = metrics.over_seeds(group["accuracy"], level) or (None, None)
         of_variant = _of(predictions, variant, network)
-        confusions = metrics.confusions(of_variant)
-        supports, given = confusions.sum(axis=(0, 2)), confusions.sum(axis=(0, 1))
         rows.append(
             {
                 "variant": variant,
@@ -55,13 +53,10 @@ def by_variant(predictions, trainings, level):
                 "sd": group["accuracy"].std(),
                 "low": low,
                 "high": high,
-                "macro_f1": metrics.macro_f1(confusions).mean(),
+                "macro_f1": metrics.macro_f1(metrics.confusions(of_variant)).mean(),
                 "validation": group["best_val_accuracy"].mean(),
                 "training": group["train_accuracy_at_best"].mean(),
-                "named": {
-                    expression: given[index] / supports[index] if supports[index] else None
-                    for index, expression in enumerate(metrics.classes_of(of_variant))
-                },
+                "named": metrics.named_per_image(of_variant),
             }
         )
     return pd.DataFrame(rows).astype({"low": float, "high": float})
@@ -119,26 +114,41 @@ def _paired_t(differences):
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
 
-def over_draws(predictions, trainings, evaluate):
+def over_draws(predictions, trainings, evaluate, paper):
     """What a study says whose variants are draws, such as splits: the spread over trainings and over images or persons.
+
+    Parameters
+    ----------
+    predictions, trainings : DataFrame
+        Of `read`.
+    evaluate : dict
+    paper : dict of str to dict or None
+        By network, of which ``accuracy`` is read; None where it has none.
 
     Returns
     -------
     dict
-        By network: ``trainings``, ``failed``; of the accuracies of the trainings ``mean``, ``sd``, ``interval``
-        (Student's t), ``lowest``, ``highest``; over all tests ``accuracy``, ``low`` and ``high`` (bootstrap that draws
-        whole persons, or images where persons are unknown), ``images`` (different ones), ``people`` (0 where unknown).
+        By network: ``draws``, ``trainings``, ``failed``; of the accuracies of the trainings ``mean``, ``sd``,
+        ``interval`` (Student's t), ``lowest``, ``highest``, and beside the paper's, once rounded as it is, ``below``,
+        ``equal`` and ``above`` (how many of ours; None where the paper has no such table); over all tests ``accuracy``,
+        ``low`` and ``high`` (bootstrap that draws whole persons, or images where persons are unknown), ``tests``,
+        ``images`` (different ones), ``people`` (0 where unknown) and ``recalls``: by class its ``tests`` and the share
+        of them that is ``right``.
     """
     level, found = evaluate["confidence_level"], {}
     for network, group in trainings.groupby("network", sort=False):
         table = predictions[predictions["network"] == network]
         guess = table.filter(regex=f"^{metrics.PREFIX}").idxmax(axis=1).str.removeprefix(metrics.PREFIX)
         known = (table["group"] != "").all()
-        drawn = (guess == table["label"]).groupby(table["group" if known else "sample_id"]).agg(["sum", "size"])
+        right = guess == table["label"]
+        drawn = right.groupby(table["group" if known else "sample_id"]).agg(["sum", "size"])
+        beside = np.sign(group["accuracy"].round(2) - paper[network]["accuracy"]) if paper[network] else None
+        recalls = right.groupby(table["label"], sort=False).agg(["size", "mean"])
         low, high = metrics.bootstrap(
             drawn.to_numpy().T, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), evaluate["bootstrap_samples"], level
         )
         found[network] = {
+            "draws": group["variant"].nunique(),
             "trainings": len(group),
             "failed": int((~group["trained"]).sum()),
             "mean": group["accuracy"].mean(),
@@ -146,11 +156,17 @@ def over_draws(predictions, trainings, evaluate):
             "interval": metrics.over_seeds(group["accuracy"], level),
             "lowest": group["accuracy"].min(),
             "highest": group["accuracy"].max(),
+            **{
+                name: None if beside is None else int((beside == sign).sum())
+                for name, sign in (("below", -1), ("equal", 0), ("above", 1))
+            },
             "accuracy": drawn["sum"].sum() / drawn["size"].sum(),
             "low": low,
             "high": high,
+            "tests": len(table),
             "images": table["sample_id"].nunique(),
             "people": len(drawn) if known else 0,
+            "recalls": {name: {"tests": int(row["size"]), "right": row["mean"]} for name, row in recalls.iterrows()},
         }
     return found
 
@@ -158,6 +174,7 @@ def over_draws(predictions, trainings, evaluate):
 def summary(study, predictions, trainings, evaluate):
     """All of a study's metrics.json: whatever is said of it later is said from this alone."""
     variants = by_variant(predictions, trainings, evaluate["confidence_level"])
+    paper = {network: _paper(study, network) for network in study.models}
     return metrics.rounded(
         {
             "study": study.name,
@@ -166,22 +183,32 @@ def summary(study, predictions, trainings, evaluate):
             "set": study.common,
             "vary": study.vary,
             "confidence_level": evaluate["confidence_level"],
-            "paper": {network: _paper(study, network) for network in study.models},
+            "paper": paper,
             "variants": variants.astype(object).where(variants.notna(), None).to_dict("records"),
-            "draws": over_draws(predictions, trainings, evaluate) if study.are_draws else {},
+            "draws": over_draws(predictions, trainings, evaluate, paper) if study.are_draws else {},
             "against_first": [] if study.are_draws else against_first(predictions, trainings, evaluate),
         }
     )
 
 
 def _paper(study, network):
-    """What the paper's table has for a network: accuracy, rarest class, and ``named`` as in `by_variant`; or None."""
+    """What the paper's table has for a network, or None: ``accuracy``, ``rarest`` class, ``named`` as in `by_variant`,
+    and ``hardest``, the class with the lowest ``recall``.
+    """
     settings = next(iter(study.variants.values()))[study.dataset]["split"]
     table = claims.paper_table(study.dataset, network, settings.get("protocol"))
     if table is None:
         return None
     rarest = table["classes"][int(np.argmin(table["support"]))]
-    return {"accuracy": table["accuracy"], "rarest": rarest, "named": published.named_per_image(table)}
+    recalls = dict(zip(table["classes"], table["recall"], strict=True))
+    hardest = min(recalls, key=recalls.get)
+    return {
+        "accuracy": table["accuracy"],
+        "rarest": rarest,
+        "named": published.named_per_image(table),
+        "hardest": hardest,
+        "recall": recalls[hardest],
+    }
 
 
 def findings(found):
@@ -197,25 +224,29 @@ def findings(found):
             "class. Their numbers say nothing about the network.**"
         )
     for network, draws in found["draws"].items():
-        spread = f" (standard deviation {100 * draws['sd']:.1f} points" if draws["sd"] is not None else ""
-        spread += f"; {level} interval of the mean {_percents(*draws['interval'])})" if draws["interval"] else ""
-        said.append(
-            f"Over {counted(draws['trainings'], 'training')} the mean accuracy of the {network} network is "
-            f"**{percent(draws['mean'])}**{spread}; the worst is {percent(draws['lowest'])}, the best "
-            f"{percent(draws['highest'])}."
-        )
+        said.append(draws_sentence(found, network))
+        if draws["interval"]:
+            said.append(
+                f"The {level} interval of the mean, {_percents(*draws['interval'])}, is too narrow, for the trainings "
+                "share most of their images."
+            )
         over = f"{draws['people']:,} persons" if draws["people"] else f"{draws['images']:,} images"
         said.append(
-            f"All tests together: {percent(draws['accuracy'])}, {level} interval over {over} "
-            f"{_percents(draws['low'], draws['high'])}."
+            f"All {draws['tests']:,} tests together, of {draws['images']:,} images: {percent(draws['accuracy'])}, "
+            f"{level} interval over {over} {_percents(draws['low'], draws['high'])}."
         )
-        if found["paper"][network] is not None:
-            said.append(f"The paper has {percent(found['paper'][network]['accuracy'], 0)}.")
+        paper = found["paper"][network]
+        recall = draws["recalls"].get(paper["hardest"]) if paper else None
+        if recall:
+            said.append(
+                f"Of {paper['hardest']}, which the paper's network finds least ({percent(paper['recall'], 0)}), ours "
+                f"finds {percent(recall['right'])} in {recall['tests']:,} tests."
+            )
     for row in found["against_first"]:
-        first = found["variants"][0]["variant"]
+        one, first = (_called(found, variant) for variant in (row["variant"], found["variants"][0]["variant"]))
         seeds = f", over seeds {_points(*row['over_seeds'])}" if row["over_seeds"] else ""
         said.append(
-            f"The accuracy of the {row['network']} network with {row['variant']} less that with {first} is "
+            f"The accuracy of the {row['network']} network with {one} less that with {first} is "
             f"**{points(row['difference'])} points** ({counted(row['seeds'], 'seed')}; {level} interval over images "
             f"{_points(row['low'], row['high'])}{seeds}; {row['test']}: {p_value(row['p_holm'])})."
         )
@@ -227,7 +258,8 @@ def findings(found):
     if len(found["against_first"]) > 1:
         said.append("The p values are corrected for there being several (Holm).")
     for network, paper in found["paper"].items():
-        times = named_times(found, network) if paper and not found["draws"] else ""
+        asked = paper and found["vary"] == "train.class_weights"
+        times = named_times(found, network) if asked else ""
         if times:
             rarest = paper["rarest"]
             said.append(
@@ -237,9 +269,33 @@ def findings(found):
     return " ".join(said)
 
 
+def _called(found, variant):
+    """A variant by a name that says something: ``leave_out_copies True`` and not ``True``."""
+    return f"{found['vary'].rpartition('.')[2]} {variant}" if variant in ("True", "False") else variant
+
+
+def draws_sentence(found, network):
+    """The accuracy of a network over the draws of a study, and the paper's among them."""
+    draws, paper = found["draws"][network], found["paper"][network]
+    noun = "fold" if found["vary"].endswith(".fold") else "random split"
+    spread = f" (standard deviation {100 * draws['sd']:.1f} points)" if draws["sd"] is not None else ""
+    said = (
+        f"Over {counted(draws['draws'], noun)} ({counted(draws['trainings'], 'training')}) the mean accuracy of the "
+        f"{network} network is **{percent(draws['mean'])}**{spread}; the worst is {percent(draws['lowest'])}, the best "
+        f"{percent(draws['highest'])}."
+    )
+    if draws["failed"]:
+        said += f" **But {counted(draws['failed'], 'training')} failed.**"
+    if paper:
+        said += (
+            f" Of these, rounded as the paper's {percent(paper['accuracy'], 0)}, {draws['below']} are below it, "
+            f"{draws['equal']} equal to it and {draws['above']} above."
+        )
+    return said
+
+
 def _setting(name, value):
-    stated = published.RECIPE | {"train.class_weights": "large for small classes"}
-    theirs = stated.get(name, value)
+    theirs = published.RECIPE.get(name, value)
     return f"{name} {value}" + (f" (the paper: {theirs})" if theirs != value else "")
 
 

@@ -9,7 +9,7 @@ from statistics import mean
 
 import pandas as pd
 
-from fergit import claims, leaks, notebooks, paths, present, replication
+from fergit import claims, leaks, notebooks, paths, present, replication, study_report
 from fergit.files import read_json, read_table, with_block, write_text
 from fergit.report import FORMAT
 
@@ -70,7 +70,8 @@ def _of_real_faces(reports):
 
 def _readme(file, reports):
     rows = _times(reports)
-    parts = [_results_table(reports), *(_what_it_means(*item) for item in reports.items())]
+    studies = replication.read_studies()
+    parts = [_results_table(reports), *(_what_it_means(*item, studies) for item in reports.items())]
     if rows:
         parts.append("Run times (of one training, other work now and then beside it; the paper's on a K80):")
         parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
@@ -101,29 +102,33 @@ def _results_table(reports):
     )
 
 
-def _what_it_means(dataset, report):
+def _what_it_means(dataset, report, studies):
     """What a reader must know of a data set's rows."""
     said = [f"**{present.TITLES[dataset]}.**", replication.departures(dataset, report), present.short_sentence(report)]
     if report["comparison"]:
         said.append(present.comparison_sentence(report))
     if dataset != "synthetic":
-        measured = replication.read_leaks(dataset)
-        said += [_people_sentence(dataset), leaks.copies_sentence(measured) if measured else "", *_draws(dataset)]
+        said += [_people_sentence(dataset), *_copies(dataset), *_draws(dataset, studies)]
+    if dataset == "fer2013":
+        said.append("By its official protocol: [what others report](REPLICATION.md#fer2013s-official-protocol).")
     said.append(present.baseline_sentence(report))
     return " ".join(filter(None, said))
 
 
-def _draws(dataset):
-    """A sentence for each study of several splits of a data set: how much the accuracy hangs on the split."""
-    for name, study in replication.read_studies().items():
-        for network, found in study["draws"].items() if study["dataset"] == dataset else ():
-            spread = f" (standard deviation {100 * found['sd']:.1f} points)" if found["sd"] is not None else ""
-            yield (
-                f"{_link(f'results/studies/{name}/05-study.ipynb', study['question'])} Over "
-                f"{present.counted(found['trainings'], 'training')} the {network} network has a mean of "
-                f"**{present.percent(found['mean'])}**{spread}, at worst {present.percent(found['lowest'])}, at best "
-                f"{present.percent(found['highest'])}."
-            )
+def _copies(dataset):
+    """How many test images are in training too, and how good the networks are on the others."""
+    measured = replication.read_leaks(dataset)
+    return [leaks.copies_sentence(measured), leaks.clean_sentence(measured)] if measured else []
+
+
+def _draws(dataset, studies):
+    """Sentences on each study of several splits of a data set: how much the accuracy hangs on the split."""
+    for name, study in studies.items():
+        if study["dataset"] == dataset and study["draws"]:
+            yield _link(f"results/studies/{name}/05-study.ipynb", study["question"])
+            yield from (study_report.draws_sentence(study, network) for network in study["draws"])
+    if dataset == "ckplus":
+        yield from replication.persons_sentence(studies)
 
 
 def _people_sentence(dataset):
