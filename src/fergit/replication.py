@@ -164,7 +164,7 @@ def persons_sentence(found):
     return [
         f"Split at random by frames the residual network has a mean of **{present.percent(frames)}**, on persons whom "
         f"it has never seen one of **{present.percent(persons)}**: {present.points(persons - frames)} points, which is "
-        "what the usual split owes to knowing the persons."
+        "what a split by frames owes to knowing the persons."
     ]
 
 
