@@ -14,8 +14,8 @@ try:
     from fergit.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
 except ModuleNotFoundError as missing:
     raise SystemExit(
-        f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "
-        "has, `source .venv/bin/activate` goes into it"
+        f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
+        "the environment that has, `make setup` makes it"
     ) from None
 
 

@@ -213,8 +213,38 @@ def test_draws_are_summed_up_and_not_compared(elsewhere, monkeypatch):
     assert (draws["draws"], draws["trainings"], draws["tests"], draws["below"]) == (2, 6, 60, None)
     assert draws["recalls"] == {"x": {"tests": 60, "right": 0.666667}}
     said = study_report.findings(found)
-    assert "Over 2 random splits (6 trainings) the mean accuracy of the basic network is **66.7 %** (standard " in said
-    assert "All 60 tests together, of 10 images: 66.7 %, 95 % interval over 2 persons" in said
+    assert (
+        "Over 2 random splits the basic network names **66.7 %** of 60 tests rightly (95 % interval over 2 pers" in said
+    )
+    assert "From random split to random split its mean is 66.7 %, the standard deviation " in said
+    assert found["networks"] is None  # there is one
+
+
+def test_two_networks_are_compared_over_the_draws(elsewhere, monkeypatch):
+    """The second is right wherever the first is, and everywhere in the second draw; its rows lie in another order."""
+    define(elsewhere, monkeypatch, models=["basic", "residual"], vary="synthetic.split.seed", values=[0, 1])
+    predictions, trainings = made_up(["known"] * 5 + ["new"] * 5)
+    second, accuracies = (table.assign(network="residual") for table in (predictions, trainings))
+    second.loc[second["variant"] == "b", ["p_x", "p_y"]] = 1, 0
+    accuracies.loc[accuracies["variant"] == "b", "accuracy"] = 1.0
+    tables = (second.sample(frac=1, random_state=0), predictions), (trainings, accuracies)
+    both = [pd.concat(pair, ignore_index=True) for pair in tables]
+    evaluate = load_params()["evaluate"]
+    found = study_report.summary(studies.load("mine"), *both, evaluate)
+    first, other = (found["draws"][name]["accuracy"] for name in ("basic", "residual"))
+    two = found["networks"]
+    assert (two["first"], two["second"]) == ("basic", "residual")
+    assert two["difference"] == pytest.approx(other - first, abs=1e-6) == pytest.approx(8 / 60, abs=1e-6)
+    assert 0 <= two["low"] < two["high"]
+    assert (two["higher"], two["equal"], two["lower"]) == (1, 1, 0)
+    said = study_report.findings(found)
+    assert f"is **+{100 * two['difference']:.1f} points** (95 % interval over 2 persons " in said
+    assert "it is higher in 1, equal in 1 and lower in 0." in said
+    table = study_report.variants_table(found)
+    assert list(table.columns[:3]) == ["synthetic.split.seed", "test accuracy, basic", "test accuracy, residual"]
+    assert len(table) == 2 and len(study_report.named_table(found)) == 4
+    both[1].loc[0, "trained"] = False  # which compares nothing
+    assert study_report.summary(studies.load("mine"), *both, evaluate)["networks"] is None
 
 
 def test_draws_stand_beside_the_papers_number(elsewhere, monkeypatch):
@@ -226,5 +256,5 @@ def test_draws_stand_beside_the_papers_number(elsewhere, monkeypatch):
     trainings["accuracy"] = [0.9649, 0.9651, 0.9749, 0.9751, 0.99, 1]
     found = study_report.summary(studies.load("mine"), predictions, trainings, load_params()["evaluate"])
     said = study_report.findings(found)
-    assert "rounded as the paper's 97 %, 1 are below it, 2 equal to it and 3 above." in said
+    assert "The paper has 97 %: rounded alike, 1 of ours are below, 2 equal and 3 above." in said
     assert "Of contempt, which the paper's network finds least (60 %), ours finds 66.7 % in 60 tests." in said

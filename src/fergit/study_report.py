@@ -138,15 +138,12 @@ def over_draws(predictions, trainings, evaluate, paper):
     level, found = evaluate["confidence_level"], {}
     for network, group in trainings.groupby("network", sort=False):
         table = predictions[predictions["network"] == network]
-        guess = table.filter(regex=f"^{metrics.PREFIX}").idxmax(axis=1).str.removeprefix(metrics.PREFIX)
-        known = (table["group"] != "").all()
-        right = guess == table["label"]
-        drawn = right.groupby(table["group" if known else "sample_id"]).agg(["sum", "size"])
+        right = _right(table)
+        known = _people_are_known(table)
+        drawn = _by_person(right, table)
         beside = np.sign(group["accuracy"].round(2) - paper[network]["accuracy"]) if paper[network] else None
         recalls = right.groupby(table["label"], sort=False).agg(["size", "mean"])
-        low, high = metrics.bootstrap(
-            drawn.to_numpy().T, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), evaluate["bootstrap_samples"], level
-        )
+        low, high = _interval(drawn, evaluate)
         found[network] = {
             "draws": group["variant"].nunique(),
             "trainings": len(group),
@@ -171,6 +168,55 @@ def over_draws(predictions, trainings, evaluate, paper):
     return found
 
 
+def networks_over_draws(predictions, trainings, evaluate):
+    """The second network of a study of draws less its first, on the same tests; None unless there are two, all trained.
+
+    Returns
+    -------
+    dict or None
+        ``first``, ``second``; ``difference`` of the accuracies over all tests, ``low`` and ``high`` (bootstrap as in
+        `over_draws`); ``higher``, ``equal`` and ``lower``: in how many draws the second's mean accuracy is.
+    """
+    networks = list(trainings["network"].unique())
+    if len(networks) != 2 or not trainings["trained"].all():
+        return None
+    keys = ["variant", "seed", "sample_id"]
+    tables = [predictions[predictions["network"] == network].sort_values(keys) for network in networks]
+    first, second = (_right(table).astype(int).to_numpy() for table in tables)
+    drawn = _by_person(pd.Series(second - first, index=tables[0].index), tables[0])
+    low, high = _interval(drawn, evaluate)
+    means = trainings.pivot_table(index="variant", columns="network", values="accuracy")
+    signs = np.sign((means[networks[1]] - means[networks[0]]).round(9))
+    return {
+        "first": networks[0],
+        "second": networks[1],
+        "difference": drawn["sum"].sum() / drawn["size"].sum(),
+        "low": low,
+        "high": high,
+        **{name: int((signs == sign).sum()) for name, sign in (("higher", 1), ("equal", 0), ("lower", -1))},
+    }
+
+
+def _right(table):
+    guess = table.filter(regex=f"^{metrics.PREFIX}").idxmax(axis=1).str.removeprefix(metrics.PREFIX)
+    return guess == table["label"]
+
+
+def _people_are_known(table):
+    return (table["group"] != "").all()
+
+
+def _by_person(values, table):
+    """The sum and number of values, one for each row of a table, by person, or by image where persons are unknown."""
+    return values.groupby(table["group" if _people_are_known(table) else "sample_id"]).agg(["sum", "size"])
+
+
+def _interval(drawn, evaluate):
+    """Of the mean of what `_by_person` gives: the bootstrap that draws whole rows."""
+    samples, level = evaluate["bootstrap_samples"], evaluate["confidence_level"]
+    return metrics.bootstrap(drawn.to_numpy().T, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), samples, level)
+
+
 def summary(study, predictions, trainings, evaluate):
     """All of a study's metrics.json: whatever is said of it later is said from this alone."""
     variants = by_variant(predictions, trainings, evaluate["confidence_level"])
@@ -186,6 +232,7 @@ def summary(study, predictions, trainings, evaluate):
             "paper": paper,
             "variants": variants.astype(object).where(variants.notna(), None).to_dict("records"),
             "draws": over_draws(predictions, trainings, evaluate, paper) if study.are_draws else {},
+            "networks": networks_over_draws(predictions, trainings, evaluate) if study.are_draws else None,
             "against_first": [] if study.are_draws else against_first(predictions, trainings, evaluate),
         }
     )
@@ -224,17 +271,7 @@ def findings(found):
             "class. Their numbers say nothing about the network.**"
         )
     for network, draws in found["draws"].items():
-        said.append(draws_sentence(found, network))
-        if draws["interval"]:
-            said.append(
-                f"The {level} interval of the mean, {_percents(*draws['interval'])}, is too narrow, for the trainings "
-                "share most of their images."
-            )
-        over = f"{draws['people']:,} persons" if draws["people"] else f"{draws['images']:,} images"
-        said.append(
-            f"All {draws['tests']:,} tests together, of {draws['images']:,} images: {percent(draws['accuracy'])}, "
-            f"{level} interval over {over} {_percents(draws['low'], draws['high'])}."
-        )
+        said.append(_draws_sentence(found, network))
         paper = found["paper"][network]
         recall = draws["recalls"].get(paper["hardest"]) if paper else None
         if recall:
@@ -242,6 +279,8 @@ def findings(found):
                 f"Of {paper['hardest']}, which the paper's network finds least ({percent(paper['recall'], 0)}), ours "
                 f"finds {percent(recall['right'])} in {recall['tests']:,} tests."
             )
+    if found["networks"]:
+        said.append(_networks_sentence(found))
     for row in found["against_first"]:
         one, first = (_called(found, variant) for variant in (row["variant"], found["variants"][0]["variant"]))
         seeds = f", over seeds {_points(*row['over_seeds'])}" if row["over_seeds"] else ""
@@ -274,24 +313,41 @@ def _called(found, variant):
     return f"{found['vary'].rpartition('.')[2]} {variant}" if variant in ("True", "False") else variant
 
 
-def draws_sentence(found, network):
+def _draws_sentence(found, network):
     """The accuracy of a network over the draws of a study, and the paper's among them."""
     draws, paper = found["draws"][network], found["paper"][network]
     noun = "fold" if found["vary"].endswith(".fold") else "random split"
-    spread = f" (standard deviation {100 * draws['sd']:.1f} points)" if draws["sd"] is not None else ""
     said = (
-        f"Over {counted(draws['draws'], noun)} ({counted(draws['trainings'], 'training')}) the mean accuracy of the "
-        f"{network} network is **{percent(draws['mean'])}**{spread}; the worst is {percent(draws['lowest'])}, the best "
-        f"{percent(draws['highest'])}."
+        f"Over {counted(draws['draws'], noun)} the {network} network names **{percent(draws['accuracy'])}** of "
+        f"{draws['tests']:,} tests rightly ({percent(found['confidence_level'], 0)} interval over {_drawn_from(draws)} "
+        f"{_percents(draws['low'], draws['high'])}). From {noun} to {noun} its mean is {percent(draws['mean'])}"
+        + (f", the standard deviation {100 * draws['sd']:.1f} points" if draws["sd"] is not None else "")
+        + f", the worst is {percent(draws['lowest'])}, the best {percent(draws['highest'])}."
     )
     if draws["failed"]:
         said += f" **But {counted(draws['failed'], 'training')} failed.**"
     if paper:
         said += (
-            f" Of these, rounded as the paper's {percent(paper['accuracy'], 0)}, {draws['below']} are below it, "
-            f"{draws['equal']} equal to it and {draws['above']} above."
+            f" The paper has {percent(paper['accuracy'], 0)}: rounded alike, {draws['below']} of ours are below, "
+            f"{draws['equal']} equal and {draws['above']} above."
         )
     return said
+
+
+def _networks_sentence(found):
+    """What the second network adds to the first over the draws of a study."""
+    two = found["networks"]
+    tie = " These trainings do not tell which is better." if two["low"] <= 0 <= two["high"] else ""
+    return (
+        f"The accuracy of the {two['second']} network less that of the {two['first']} one, on the same tests, is "
+        f"**{points(two['difference'])} points** ({percent(found['confidence_level'], 0)} interval over "
+        f"{_drawn_from(found['draws'][two['first']])} {_points(two['low'], two['high'])}); it is higher in "
+        f"{two['higher']}, equal in {two['equal']} and lower in {two['lower']}.{tie}"
+    )
+
+
+def _drawn_from(draws):
+    return f"{draws['people']:,} persons" if draws["people"] else f"{draws['images']:,} images"
 
 
 def _setting(name, value):
@@ -308,14 +364,8 @@ def named_times(found, network):
 
 
 def variants_table(found):
-    """The variants for the eye."""
+    """The variants for the eye: a row for each and each network, or a row for each draw."""
     table = pd.DataFrame(found["variants"])
-    for name in ("mean", "macro_f1", "validation", "training"):
-        table[name] = table[name].map(percent)
-    several = table["sd"].notna()
-    table["sd"] = [f"{100 * sd:.1f} points" if one else "–" for sd, one in zip(table["sd"], several, strict=True)]
-    ends = zip(table["low"], table["high"], several, strict=True)
-    table["interval"] = [_percents(low, high) if one else "–" for low, high, one in ends]
     names = {
         "variant": found["vary"],
         "network": "network",
@@ -328,14 +378,33 @@ def variants_table(found):
         "validation": "validation accuracy",
         "training": "training accuracy",
     }
-    return table[list(names)].rename(columns=names)
+    several = table["sd"].notna()
+    if not several.any():  # nothing to be said of a spread
+        names = {name: title for name, title in names.items() if name not in ("trainings", "sd", "interval")}
+    ends = zip(table["low"], table["high"], several, strict=True)
+    table["interval"] = [_percents(low, high) if one else "–" for low, high, one in ends]
+    table["sd"] = [f"{100 * sd:.1f} points" if one else "–" for sd, one in zip(table["sd"], several, strict=True)]
+    for name in ("mean", "macro_f1", "validation", "training"):
+        table[name] = table[name].map(percent)
+    table = table[list(names)].rename(columns=names)
+    networks = table["network"].unique()
+    if not found["draws"] or len(networks) == 1:
+        return table
+    keys, shown = [found["vary"]], ["test accuracy", "macro F1", "validation accuracy"]
+    wide = table.pivot(index=keys, columns="network", values=shown).loc[table[found["vary"]].unique()]
+    wide.columns = [f"{title}, {network}" for title, network in wide.columns]
+    return wide.reset_index()
 
 
 def named_table(found):
-    """How many images get a class's name for each image of it, by class: of each variant, and in the paper's table."""
+    """How many images get a class's name for each image of it, by class: of each variant, and in the paper's table.
+
+    Classes are the rows, or the columns of a study of draws.
+    """
     columns = {(row["network"], row["variant"]): row["named"] for row in found["variants"]}
     columns |= {(network, "paper"): paper["named"] for network, paper in found["paper"].items() if paper}
-    return pd.DataFrame(columns).round(2).rename_axis(columns=("network", found["vary"]))
+    table = pd.DataFrame(columns).round(2).rename_axis(columns=("network", found["vary"]))
+    return table.T if found["draws"] else table  # many draws are rows rather than columns
 
 
 def _percents(low, high):

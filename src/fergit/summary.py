@@ -9,12 +9,13 @@ from statistics import mean
 
 import pandas as pd
 
-from fergit import claims, leaks, notebooks, paths, present, replication, study_report
-from fergit.files import read_json, read_table, with_block, write_text
+from fergit import claims, notebooks, paths, present, replication
+from fergit.files import read_json, with_block, write_text
 from fergit.report import FORMAT
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 FIRST = "reconstruction"  # of the index; then the data sets, then whatever else there is
+NO_CLAIM = "no such number in the paper"
 TIMES = ("data set", "network", "epochs", "minutes a training", "on", "paper")
 
 
@@ -44,12 +45,13 @@ def check():
 
 def _pages(reports):
     """The text of each page as it should be."""
+    studies = replication.read_studies()
     pages = {
         paths.RESULTS / "README.md": _index(reports),
-        paths.ROOT / "REPLICATION.md": replication.text(_of_real_faces(reports)),
+        paths.ROOT / "REPLICATION.md": replication.text(_of_real_faces(reports), studies),
     }
     readme = paths.ROOT / "README.md"
-    return pages | ({readme: _readme(readme, reports)} if readme.exists() else {})
+    return pages | ({readme: _readme(readme, reports, studies)} if readme.exists() else {})
 
 
 def _reports():
@@ -68,82 +70,70 @@ def _of_real_faces(reports):
     return {dataset: report for dataset, report in reports.items() if dataset != "synthetic"}
 
 
-def _readme(file, reports):
+def _readme(file, reports, studies):
     rows = _times(reports)
-    studies = replication.read_studies()
-    parts = [_results_table(reports), *(_what_it_means(*item, studies) for item in reports.items())]
+    parts = [replication.in_short(_of_real_faces(reports), studies), _results_table(reports, studies)]
+    if "synthetic" in reports:
+        parts.append(_of_drawn(reports["synthetic"]))
     if rows:
         parts.append("Run times (of one training, other work now and then beside it; the paper's on a K80):")
         parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
-    return with_block(file, BEGIN, END, "\n\n".join(parts))
+    return with_block(file, BEGIN, END, "\n\n".join(filter(None, parts)))
 
 
-def _results_table(reports):
-    rows = [
-        {
-            "data set": present.TITLES[dataset],
-            "network": model,
-            "paper": present.percent(entry["paper_accuracy"], 0),
-            "ours (interval)": _ours(entry),
-            "seeds": str(len(entry["seeds"])),
-            "test images": f"{entry['n_test']:,}",
-            "verdict": _verdict(report, model),
-            "notebook": _link(f"results/{dataset}/{model}/03-evaluate.ipynb", "evaluation"),
-        }
-        for dataset, report in reports.items()
-        for model, entry in report["models"].items()
-    ]
+def _results_table(reports, studies):
+    rows = []
+    for dataset, report in reports.items():
+        protocol = report["protocol"]
+        rows += [
+            {
+                "data set": present.TITLES[dataset] + (f", split by {protocol}" if protocol else ""),
+                "network": model,
+                "paper": present.percent(entry["paper_accuracy"], 0),
+                "ours (interval)": _ours(entry),
+                "trainings": str(len(entry["seeds"])),
+                "tests": f"{entry['n_test']:,}",
+                "verdict": _verdict(report, model),
+                "notebook": _link(f"results/{dataset}/{model}/03-evaluate.ipynb", "evaluation"),
+            }
+            for model, entry in report["models"].items()
+        ]
+        rows += _new_persons(dataset, studies)
     if not rows:
         return "Nothing was run yet: `make repro`."
     level = present.percent(next(iter(reports.values()))["confidence_level"], 0)
     return (
-        present.markdown(pd.DataFrame(rows)) + f"\n\nTest accuracy; in parentheses the {level} interval over images. "
-        "[REPLICATION.md](REPLICATION.md) says what the verdicts mean."
+        present.markdown(pd.DataFrame(rows)) + f"\n\nTest accuracy; in parentheses the {level} interval over images, "
+        "or over persons where these are new. [REPLICATION.md](REPLICATION.md#the-papers-claims) says what the "
+        "verdicts mean."
     )
 
 
-def _what_it_means(dataset, report, studies):
-    """What a reader must know of a data set's rows."""
-    said = [f"**{present.TITLES[dataset]}.**", replication.departures(dataset, report), present.short_sentence(report)]
+def _new_persons(dataset, studies):
+    """Rows of each study of a data set whose test parts are of persons who are not in training."""
+    return [
+        {
+            "data set": f"{present.TITLES[dataset]}, new persons",
+            "network": network,
+            "paper": present.percent(None),
+            "ours (interval)": present.with_interval(draws["accuracy"], draws["low"], draws["high"]),
+            "trainings": str(draws["trainings"]),
+            "tests": f"{draws['tests']:,}",
+            "verdict": NO_CLAIM,
+            "notebook": _link(f"results/studies/{name}/05-study.ipynb", "study"),
+        }
+        for name, study in studies.items()
+        if study["dataset"] == dataset and study["vary"].endswith(".fold")
+        for network, draws in study["draws"].items()
+    ]
+
+
+def _of_drawn(report):
+    """What a reader must know of the drawn faces' rows."""
+    said = [present.short_sentence(report), present.baseline_sentence(report)]
     if report["comparison"]:
-        said.append(present.comparison_sentence(report))
-    if dataset != "synthetic":
-        said += [_people_sentence(dataset), *_copies(dataset), *_draws(dataset, studies)]
-    if dataset == "fer2013":
-        said.append("By its official protocol: [what others report](REPLICATION.md#fer2013s-official-protocol).")
-    said.append(present.baseline_sentence(report))
-    return " ".join(filter(None, said))
-
-
-def _copies(dataset):
-    """How many test images are in training too, and how good the networks are on the others."""
-    measured = replication.read_leaks(dataset)
-    return [leaks.copies_sentence(measured), leaks.clean_sentence(measured)] if measured else []
-
-
-def _draws(dataset, studies):
-    """Sentences on each study of several splits of a data set: how much the accuracy hangs on the split."""
-    for name, study in studies.items():
-        if study["dataset"] == dataset and study["draws"]:
-            yield _link(f"results/studies/{name}/05-study.ipynb", study["question"])
-            yield from (study_report.draws_sentence(study, network) for network in study["draws"])
-    if dataset == "ckplus":
-        yield from replication.persons_sentence(studies)
-
-
-def _people_sentence(dataset):
-    """How many test images show a person whom the network knows from training; empty where persons are unknown."""
-    path = paths.results(dataset) / "01-preprocess" / "people-across-parts.csv"
-    if not path.exists():
-        return ""
-    wanted = ["images of these", "images"]
-    remedy = f"`dvc repro -f preprocess@{dataset}` writes it again"
-    tested = read_table(path, ("part", *wanted), remedy).query("part == 'test'")
-    known, images = replication.filled(tested, path, "row of the test part", remedy)[wanted].iloc[0]
-    if not known:
-        return f"No person of its {images:,} test images is in training."
-    known_people = f"{known:,} of its {images:,} test images show a person who is in training too"
-    return f"{known_people}: with new people it may do worse."
+        said.insert(1, present.comparison_sentence(report))
+    return f"**{present.TITLES['synthetic']}.** {' '.join(filter(None, said))}" if any(said) else ""
 
 
 def _ours(entry):
@@ -161,7 +151,7 @@ def _paper(entry):
 def _verdict(report, model):
     wanted = model, "accuracy"
     verdicts = [claim["verdict"] for claim in report["claims"] if (claim["network"], claim["metric"]) == wanted]
-    return verdicts[0] if verdicts else "no such number in the paper"
+    return verdicts[0] if verdicts else NO_CLAIM
 
 
 def _times(reports):
