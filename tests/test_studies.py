@@ -213,10 +213,8 @@ def test_draws_are_summed_up_and_not_compared(elsewhere, monkeypatch):
     assert (draws["draws"], draws["trainings"], draws["tests"], draws["below"]) == (2, 6, 60, None)
     assert draws["recalls"] == {"x": {"tests": 60, "right": 0.666667}}
     said = study_report.findings(found)
-    assert (
-        "Over 2 random splits the basic network names **66.7 %** of 60 tests rightly (95 % interval over 2 pers" in said
-    )
-    assert "From random split to random split its mean is 66.7 %, the standard deviation " in said
+    assert "basic network names **66.7 %** of 60 tests of 10 images rightly (95 % interval over 2 persons 33.3" in said
+    assert "of the 2 random splits have mean 66.7 % and standard deviation 9.4 points; they run from 60.0 % to" in said
     assert found["networks"] is None  # there is one
 
 
@@ -235,16 +233,24 @@ def test_two_networks_are_compared_over_the_draws(elsewhere, monkeypatch):
     two = found["networks"]
     assert (two["first"], two["second"]) == ("basic", "residual")
     assert two["difference"] == pytest.approx(other - first, abs=1e-6) == pytest.approx(8 / 60, abs=1e-6)
-    assert 0 <= two["low"] < two["high"]
+    assert (two["low"], two["high"]) == (0, 0.266667)  # no narrower than the two persons
     assert (two["higher"], two["equal"], two["lower"]) == (1, 1, 0)
     said = study_report.findings(found)
-    assert f"is **+{100 * two['difference']:.1f} points** (95 % interval over 2 persons " in said
-    assert "it is higher in 1, equal in 1 and lower in 0." in said
+    assert "is **+13.3 points** (95 % interval over 2 persons 0.0 to +26.7)." in said
+    assert "it is better in 1, level in 1 and worse in 0. These trainings do not tell which is better." in said
     table = study_report.variants_table(found)
     assert list(table.columns[:3]) == ["synthetic.split.seed", "test accuracy, basic", "test accuracy, residual"]
-    assert len(table) == 2 and len(study_report.named_table(found)) == 4
+    assert table.iloc[1, :3].tolist() == ["b", "73.3 %", "100.0 %"] and len(study_report.named_table(found)) == 4
+    less = study_report.between_studies(predictions, second, evaluate)
+    assert less == pytest.approx((8 / 60, 0, 16 / 60))
+
+    other = [both[0].replace({"sample_id": {"i1": "i11"}}).iloc[:60], predictions]
+    with pytest.raises(FergitError, match="the basic and the residual network have not the same tests"):
+        study_report.summary(studies.load("mine"), pd.concat(other), both[1], evaluate)
+
     both[1].loc[0, "trained"] = False  # which compares nothing
-    assert study_report.summary(studies.load("mine"), *both, evaluate)["networks"] is None
+    found = study_report.summary(studies.load("mine"), *both, evaluate)
+    assert found["networks"] is None and study_report.variants_table(found).iloc[0, 1] == "training failed"
 
 
 def test_draws_stand_beside_the_papers_number(elsewhere, monkeypatch):
@@ -254,7 +260,9 @@ def test_draws_stand_beside_the_papers_number(elsewhere, monkeypatch):
     predictions["label"] = "contempt"
     predictions = predictions.rename(columns={"p_x": "p_contempt", "p_y": "p_happy"})
     trainings["accuracy"] = [0.9649, 0.9651, 0.9749, 0.9751, 0.99, 1]
+    for table in (predictions, trainings):  # a training for each variant
+        table["variant"], table["seed"] = table["variant"] + table["seed"].astype(str), 0
     found = study_report.summary(studies.load("mine"), predictions, trainings, load_params()["evaluate"])
     said = study_report.findings(found)
-    assert "The paper has 97 %: rounded alike, 1 of ours are below, 2 equal and 3 above." in said
+    assert "the residual network is below it in 1, equal to it in 2 and above it in 3 of 6 random splits." in said
     assert "Of contempt, which the paper's network finds least (60 %), ours finds 66.7 % in 60 tests." in said

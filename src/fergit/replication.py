@@ -22,7 +22,13 @@ STUDY = (
     "networks",
     "against_first",
 )
-DRAWS = ("draws", "trainings", "failed", "mean", "sd", "lowest", "highest", "below", "accuracy", "tests", "recalls")
+DRAWS = (
+    *("draws", "trainings", "failed", "mean", "sd", "lowest", "highest", "below", "equal", "above"),
+    *("accuracy", "low", "high", "tests", "images", "people", "recalls"),
+)
+NETWORKS = ("first", "second", "difference", "low", "high", "higher", "equal", "lower")
+
+PERSONS = ("ckplus-frames", "ckplus-subjects")  # studies whose difference is what it is worth to know the persons
 
 INTRODUCTION = """\
 # What the replication found
@@ -31,6 +37,10 @@ Of: Ibrahima Bah, Yu Xue, *Facial expression recognition using adapted residual 
 Intelligence & Robotics 2022;2(1):72-88, [DOI 10.20517/ir.2021.16](https://doi.org/10.20517/ir.2021.16). This page is
 written by `python src/run.py summary` from the files under `results/` and `runs/`; no measured number in it is
 typed by hand."""
+
+CHOSEN = """\
+The recipe was chosen with results on this test part in view, which favours ours if anything. The paper's split, its \
+seed and some of its recipe could not be had."""
 
 SCOPE = """\
 ## Scope
@@ -68,18 +78,20 @@ pages that could be had it does not show that its networks do. Grad-CAM, of the 
 position, says where the values stand that speak for a label."""
 
 VERDICTS = """\
+### What the verdicts mean
+
 *Reproduced* is what rounds to the paper's number, *reproduced within our interval* what rounds to a number in our
 interval, and at most this a gain whose interval holds 0. The paper's number is a sample too: where it lies outside our
 interval, the claim is *not contradicted* if the interval of the difference between the two shares, taken as independent
 samples, holds 0, else *not reproduced*. A training accuracy is *not contradicted* between that of the epoch that is
 kept and the highest. *Not testable*: it depends on the hardware. *Not tested here*: this run had not the network, the
 split or the epochs for it. With few images nearly every number is in the interval; and by chance alone, a true claim
-comes out as not reproduced now and then. All intervals are over test images: another seed or another split would move
-ours too. By how much is measured for the splits of CK+ and for the seeds of the drawn faces, and for nothing else."""
+comes out as not reproduced now and then. All intervals in these tables are over test images: another seed or another
+split would move ours too. By how much, only the studies tell that vary one."""
 
 OFFICIAL_PROTOCOL = """\
 The paper does not report it; it is what most of the literature reports. Ours was trained on FER2013's Training, its
-epoch chosen on PublicTest; PrivateTest was looked at once, after the training. Quite blind the result is not: the
+epoch chosen on PublicTest; PrivateTest was looked at once, after the training. It is not wholly unseen: the
 recipe is FERGIT's, and was chosen with results on FERGIT in view, which holds PrivateTest's images too.
 
 What others report is seldom measured like that. As far as its code tells, the ResNet18 below is reported on the very
@@ -91,9 +103,9 @@ STUDIES = """\
 Each study varies one value. What else it sets otherwise than params.yaml stands below its table, and holds for all of
 its trainings: `network.dropout 0.3`, for one, is after each of the first five pairs. Studies of one data set share the
 training that they have in common, so that a lucky or unlucky one tells in all of them. With one seed, McNemar's test is
-about the two networks that were trained, and not about what another seed would give. Where splits were varied, the
-interval over persons is the one to quote, for it takes in that the images of a person, and the tests of an image in
-several splits, are alike."""
+about the two networks that were trained, and not about what another seed would give. Where splits were varied,
+quote the interval over persons: it takes in that the images of a person, and the tests of an image in several splits,
+are alike. It does not take in that the tests of a split share one training, nor what other seeds would give."""
 
 LIMITS = """\
 ## Limits
@@ -112,8 +124,8 @@ LIMITS = """\
 - FER2013's images were gathered by searching the web, and its labels are taken as they are: wrong ones, black images
   and copies included, as the paper's count has them.
 - CK+ shows posed expressions of few persons. By frames, the same persons are in training and test; only the study by
-  subjects says what new persons would get. Frames of one person are not independent, so that the intervals on CK+ are
-  too narrow.
+  subjects says what new persons would get. Frames of one person are not independent, so that the intervals over
+  images on CK+ are too narrow.
 - Nothing here says how the networks do on faces of another kind than those of the data sets."""
 
 
@@ -127,9 +139,10 @@ def text(reports, found):
     found : dict of str to dict
         Of `read_studies`.
     """
+    short = in_short(reports, found)
     parts = [
         INTRODUCTION,
-        *(["## In short", short] if (short := in_short(reports, found)) else []),
+        *(["## In short", short] if short else []),
         SCOPE,
         *_scope(reports),
         *_claims(reports),
@@ -145,7 +158,7 @@ def text(reports, found):
 
 
 def in_short(reports, found):
-    """What holds of the paper and how sure that is: a Markdown list, a line for each data set and one of all.
+    """What holds of the paper and how sure that is, as a Markdown list; empty where nothing was run.
 
     Parameters
     ----------
@@ -154,49 +167,61 @@ def in_short(reports, found):
     found : dict of str to dict
         Of `read_studies`.
     """
+    official = ", official protocol" if _official_protocol(reports) else ""
     lines = []
-    for dataset in (dataset for dataset in REAL if dataset in reports):
-        report = reports[dataset]
-        said = [_verdicts(dataset, report), present.short_sentence(report)]
-        if report["comparison"]:
-            low, high = (report["comparison"][end] for end in ("low", "high"))
-            apart = "" if low * high > 0 else ", so that these images do not tell which is better"
-            said.append(
-                f"Residual less basic: {present.points(report['comparison']['difference'])} points "
-                f"({present.points(low)} to {present.points(high)}){apart}."
-            )
-        said += [_people_sentence(dataset), _clean(dataset), departures(dataset, report)]
+    for dataset in REAL:
+        if dataset in reports:
+            report = reports[dataset]
+            by = f", split by {report['protocol']}" if report["protocol"] else official if dataset == "fer2013" else ""
+            said = [f"**{present.TITLES[dataset]}**{by}, test accuracy: {_accuracies(report)}."]
+            said += [present.short_sentence(report), _gain(report), _known(dataset), _clean(dataset)]
+            if dataset == "fergit" and _recipe(found, reports):
+                said += [departures(report), CHOSEN]
+            if dataset == "fer2013" and official:
+                said.append("[What others report](REPLICATION.md#fer2013s-official-protocol).")
+            lines.append(" ".join(filter(None, said)))
         if dataset == "ckplus":
-            said.append(persons_sentence(found))
-        if dataset == "fer2013":
-            said.append("[What others report](REPLICATION.md#fer2013s-official-protocol).")
-        lines.append(f"- {' '.join(filter(None, said))}")
+            lines.append(_persons(found))
+    lines = list(filter(None, lines))
+    single = [present.TITLES[name] for name in REAL if name in reports and len(_seeds(reports[name])) == 1]
     if lines:
-        single = [present.TITLES[name] for name in REAL if name in reports and len(_seeds(reports[name])) == 1]
-        others = f" One seed on {present.listed(single)}: another would give other numbers." if single else ""
-        level = present.percent(next(iter(reports.values()))["confidence_level"], 0)
-        lines.append(f"- In parentheses: {level} intervals over test images, or persons where it says so.{others}")
-    return "\n".join(lines)
+        level = present.percent(next(iter([*reports.values(), *found.values()]))["confidence_level"], 0)
+        lines.append(f"In parentheses: {level} intervals over images or persons. Differences are of unrounded numbers.")
+    if single:
+        lines[-1] += f" One seed on {present.listed(single)}: another would give other numbers."
+    return "\n".join(f"- {line}" for line in lines)
 
 
-def _verdicts(dataset, report):
-    """Our accuracies on a data set beside the paper's, after whether these are reproduced."""
-    claims = {
-        row["network"]: row for row in report["claims"] if row["metric"] == "accuracy" and row["ours"] is not None
-    }
-    judged = {model: claims[model]["verdict"] for model in report["models"] if model in claims}
-    found = set(judged.values())
-    verdict = found.pop() if len(found) == 1 else ", ".join(f"{model} {said}" for model, said in judged.items())
-    protocol = f", split by {report['protocol']}" if report["protocol"] else ""
-    protocol = ", official protocol" if dataset == "fer2013" else protocol
-    ours = []
+def _accuracies(report):
+    """Our accuracies on a data set, each beside the paper's with its verdict."""
+    claims = {row["network"]: row for row in report["claims"] if row["metric"] == "accuracy"}
+    said = []
     for model, entry in report["models"].items():
-        low, high = (f"{100 * entry['accuracy'][end]:.1f}" for end in ("low", "high"))
-        paper = f"; the paper: {present.percent(claims[model]['paper'], 0)}" if model in claims else ""
-        failed = "; **a training failed**" if entry["failed_seeds"] else ""
-        ours.append(f"{model} **{present.percent(entry['accuracy']['mean'])}** ({low}–{high}{paper}{failed})")
-    title = f"{present.TITLES[dataset]}{protocol}"
-    return f"**{title}: {verdict or 'not in the paper'}.** Test accuracy: {present.listed(ours)}."
+        accuracy = _with_interval(entry["accuracy"] | {"accuracy": entry["accuracy"]["mean"]})
+        ours = "training failed" if entry["failed_seeds"] else accuracy
+        claim = claims.get(model)
+        paper = (
+            f"the paper {present.percent(claim['paper'], 0)}: **{claim['verdict']}**" if claim else "not in the paper"
+        )
+        said.append(f"{model} {ours}, {paper}")
+    return "; ".join(said)
+
+
+def _gain(report):
+    """What the residual blocks add, in short; empty where there is nothing to compare."""
+    comparison = report["comparison"]
+    if not comparison or any(entry["failed_seeds"] for entry in report["models"].values()):
+        return ""
+    return f"Residual less basic: {_points(comparison['difference'], comparison['low'], comparison['high'])}."
+
+
+def _points(difference, low, high):
+    """``+1.0 points (−0.8 to +2.8)``."""
+    return f"{present.points(difference)} points ({present.points(low)} to {present.points(high)})"
+
+
+def _with_interval(entry):
+    return f"**{present.percent(entry['accuracy'])}** ({100 * entry['low']:.1f}–{100 * entry['high']:.1f})"
 
 
 def _clean(dataset):
@@ -205,7 +230,7 @@ def _clean(dataset):
     if not measured or measured["copies"][leaks.NEITHER] < leaks.FEWEST:
         return ""
     rates = [
-        f"{present.percent(row['accuracy'])} ({network})"
+        f"{network} {present.with_interval(row['accuracy'], row['low'], row['high'])}"
         for network, entry in measured["networks"].items()
         for row in entry["copies"]
         if row["stratum"] == leaks.NEITHER
@@ -214,8 +239,8 @@ def _clean(dataset):
     return f"On the {n:,} test images without a copy in training, exact or near: {present.listed(rates)}."
 
 
-def _people_sentence(dataset):
-    """How many test images show a person whom the network knows from training; empty where persons are unknown."""
+def _known(dataset):
+    """How many test images show a person who is in training, or have a copy there; empty where persons are unknown."""
     path = paths.results(dataset) / "01-preprocess" / "people-across-parts.csv"
     if not path.exists():
         return ""
@@ -223,32 +248,46 @@ def _people_sentence(dataset):
     remedy = f"`dvc repro -f preprocess@{dataset}` writes it again"
     tested = read_table(path, ("part", *wanted), remedy).query("part == 'test'")
     known, images = filled(tested, path, "row of the test part", remedy)[wanted].iloc[0]
-    if not known:
-        return f"No person of its {images:,} test images is in training."
-    return f"{known:,} of its {images:,} test images show a person who is in training too."
+    said = f"{known:,} of its {images:,} test images show a person who is in training too"
+    measured = read_leaks(dataset)
+    if measured:
+        said += f", and {images - measured['copies'][leaks.NEITHER]:,} have a copy there, exact or near"
+    return f"{said}."
 
 
-def persons_sentence(found):
-    """What it is worth on CK+ to know the persons from training; empty unless both studies were run."""
-    frames, persons = (found.get(name, {"draws": {}})["draws"] for name in ("ckplus-frames", "ckplus-subjects"))
-    said = [
-        f"over {present.counted(frames[network]['draws'], 'random split')} by frames the {network} network names "
-        f"{_over_persons(frames[network])} rightly, over {present.counted(persons[network]['draws'], 'fold')} of "
-        f"persons whom it has never seen **{_over_persons(persons[network])}**: "
-        f"{present.points(persons[network]['accuracy'] - frames[network]['accuracy'])} points"
-        for network in frames
-        if network in persons
+def _persons(found):
+    """What it is worth on CK+ to know the persons from training; empty unless both studies have a sound network."""
+    frames, persons = (found.get(name, {"draws": {}}) for name in PERSONS)
+    networks = [
+        network
+        for network in persons["draws"]
+        if network in frames["draws"] and not frames["draws"][network]["failed"] + persons["draws"][network]["failed"]
     ]
-    if not said:
+    if not networks:
         return ""
+    evaluate = params.load_params()["evaluate"]
+    tables = [study_report.read(paths.study(name))[0] for name in PERSONS]
+    said = []
+    for network in networks:
+        by_frames, by_persons = (study["draws"][network] for study in (frames, persons))
+        less = study_report.between_studies(*(table[table["network"] == network] for table in tables), evaluate)
+        said.append(
+            f"the {network} network {_with_interval(by_persons)} over {present.counted(by_persons['draws'], 'fold')} "
+            f"of persons never seen, {_with_interval(by_frames)} over "
+            f"{present.counted(by_frames['draws'], 'random split')} by frames: {_points(*less)}"
+        )
+    more = [study_report.beside_paper(frames, network) for network in networks]
+    two = persons["networks"]
+    if two:
+        gain = _points(two["difference"], two["low"], two["high"])
+        more.append(f"{two['second'].capitalize()} less {two['first']}, on persons never seen: {gain}.")
     return (
-        f"{said[0][0].upper()}{'; '.join(said)[1:]} (intervals over persons). That is what a split by frames leaks: it "
-        "tests on persons of the training part."
+        f"**CK+**, new persons (intervals over persons): {'; '.join(said)}. A split by frames tests on persons of "
+        "training, and often on a frame next to one there; these studies do not tell the two apart. "
+        + " ".join(
+            [*filter(None, more), f"{_notebook(PERSONS[1], 'By persons')}, {_notebook(PERSONS[0], 'by frames')}."]
+        )
     )
-
-
-def _over_persons(draws):
-    return present.with_interval(draws["accuracy"], draws["low"], draws["high"])
 
 
 def _seeds(report):
@@ -267,7 +306,8 @@ def _claims(reports):
         parts.append(f"### {present.TITLES[dataset]}")
         if report:
             parts.append(_about(dataset, report))
-            parts += filter(None, [departures(dataset, report), present.short_sentence(report)])
+            left_out = departures(report) if dataset == "fergit" else ""
+            parts += filter(None, [left_out, present.short_sentence(report)])
             parts.append(present.markdown(present.claims_table(pd.DataFrame(report["claims"]))))
             parts.append(present.comparison_sentence(report))
         else:
@@ -310,11 +350,13 @@ def _official_protocol(reports):
 
 
 def _beside_others(report):
-    """Where our accuracies lie among those of the others who are reported."""
-    theirs = {who: float(accuracy.split()[0]) / 100 for who, accuracy, *_ in published.ON_FER2013}
+    """How far our accuracies are from those of others on PrivateTest; VGGNet's is of other images."""
+    theirs = {
+        who: float(accuracy.split()[0]) / 100 for who, accuracy, on, *_ in published.ON_FER2013 if on == "PrivateTest"
+    }
     for model, entry in report["models"].items():
-        distances = [f"{who} {present.points(entry['accuracy']['mean'] - other)}" for who, other in theirs.items()]
-        yield f"The {model} network less each of the others, in points: {present.listed(distances)}."
+        less = [f"{present.points(entry['accuracy']['mean'] - other)} ({who})" for who, other in theirs.items()]
+        yield f"On PrivateTest, the {model} network less the others, in points: {present.listed(less)}."
 
 
 def _studies(found):
@@ -330,11 +372,9 @@ def _studies(found):
     return ["## Studies", STUDIES, *parts] if parts else []
 
 
-def departures(dataset, report):
-    """What the trainings on one of the paper's data sets leave out of its recipe, in a sentence; empty for nothing."""
-    if dataset not in published.DATASETS:
-        return ""
-    training = _training(dataset, report, next(iter(report["models"])))
+def departures(report):
+    """What the trainings on FERGIT leave out of the paper's recipe, in a sentence; empty for nothing."""
+    training = _training("fergit", report, next(iter(report["models"])))
     left_out = ["without the class weights of p. 81"] if training["train"]["class_weights"] == "none" else []
     rates = training["network"]["dropout"]
     if isinstance(rates, list) and not all(rates):
@@ -343,8 +383,7 @@ def departures(dataset, report):
         return ""
     return (
         f"Trained {present.listed(left_out)}, for [reasons](REPLICATION.md#the-recipe-on-fergit) that studies of ten "
-        "epochs give; whole trainings with them were not tried. The recipe was chosen with results on this test part "
-        "in view, which favours ours if anything. The paper's split, its seed and some of its recipe could not be had."
+        "epochs give; whole trainings with them were not tried."
     )
 
 
@@ -390,7 +429,7 @@ def _recipe(found, reports):
         if row["network"] == "residual"
     }
     report = reports.get("fergit", {"models": ()})
-    if "residual" not in report["models"] or not rows.keys() >= set(asked) or not departures("fergit", report):
+    if "residual" not in report["models"] or not rows.keys() >= set(asked) or not departures(report):
         return []
     balanced, unweighted, undropped, per_conv, four_poolings = (rows[key] for key in asked)
 
@@ -427,8 +466,8 @@ def _recipe(found, reports):
     ]
 
 
-def _notebook(study):
-    return f"[study](results/studies/{study}/05-study.ipynb)"
+def _notebook(study, title="study"):
+    return f"[{title}](results/studies/{study}/05-study.ipynb)"
 
 
 def _leaks():
@@ -475,9 +514,12 @@ def read_studies():
             remedy = f"`dvc repro -f studies/dvc.yaml:report@{name}` writes it again"
             found[name] = read_json(file, STUDY, remedy)
             filled(found[name]["variants"], file, "variants", remedy)
-            for draws in dict(found[name]["draws"]).values():
-                if missing := [key for key in DRAWS if key not in draws]:
-                    raise FergitError(f"{paths.relative(file)}: draws without {missing[0]!r}; {remedy}")
+            parts = [(part, "draws", DRAWS) for part in dict(found[name]["draws"]).values()]
+            if found[name]["networks"]:
+                parts.append((found[name]["networks"], "networks", NETWORKS))
+            for part, what, keys in parts:
+                if missing := [key for key in keys if key not in part]:
+                    raise FergitError(f"{paths.relative(file)}: {what} without {missing[0]!r}; {remedy}")
     return found
 
 
@@ -598,7 +640,7 @@ def _not_run(reports, found):
         for dataset, report in reports.items()
         if len(_seeds(report)) == 1
     ]
-    if "fergit" in reports and departures("fergit", reports["fergit"]):
+    if "fergit" in reports and departures(reports["fergit"]):
         lines.append(
             "- FERGIT, whole trainings with class weights, or without the copies of test images: `dvc repro` with "
             "`datasets: [fergit]`, and `class_weights: balanced` or `leave_out_copies: true` for `fergit`."

@@ -5,6 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from fergit import claims, metrics, published
+from fergit.errors import FergitError
 from fergit.files import read_table
 from fergit.present import counted, listed, p_value, percent, points
 
@@ -128,31 +129,30 @@ def over_draws(predictions, trainings, evaluate, paper):
     Returns
     -------
     dict
-        By network: ``draws``, ``trainings``, ``failed``; of the accuracies of the trainings ``mean``, ``sd``,
-        ``interval`` (Student's t), ``lowest``, ``highest``, and beside the paper's, once rounded as it is, ``below``,
+        By network: ``draws``, ``trainings``, ``failed``; of the accuracies of the draws, each the mean of its
+        trainings, ``mean``, ``sd``, ``lowest``, ``highest``, and beside the paper's, once rounded as it is, ``below``,
         ``equal`` and ``above`` (how many of ours; None where the paper has no such table); over all tests ``accuracy``,
         ``low`` and ``high`` (bootstrap that draws whole persons, or images where persons are unknown), ``tests``,
         ``images`` (different ones), ``people`` (0 where unknown) and ``recalls``: by class its ``tests`` and the share
         of them that is ``right``.
     """
-    level, found = evaluate["confidence_level"], {}
+    found = {}
     for network, group in trainings.groupby("network", sort=False):
         table = predictions[predictions["network"] == network]
         right = _right(table)
-        known = _people_are_known(table)
         drawn = _by_person(right, table)
-        beside = np.sign(group["accuracy"].round(2) - paper[network]["accuracy"]) if paper[network] else None
+        accuracies = group.groupby("variant", sort=False)["accuracy"].mean()
+        beside = np.sign(accuracies.round(2) - paper[network]["accuracy"]) if paper[network] else None
         recalls = right.groupby(table["label"], sort=False).agg(["size", "mean"])
         low, high = _interval(drawn, evaluate)
         found[network] = {
-            "draws": group["variant"].nunique(),
+            "draws": len(accuracies),
             "trainings": len(group),
             "failed": int((~group["trained"]).sum()),
-            "mean": group["accuracy"].mean(),
-            "sd": group["accuracy"].std() if len(group) > 1 else None,
-            "interval": metrics.over_seeds(group["accuracy"], level),
-            "lowest": group["accuracy"].min(),
-            "highest": group["accuracy"].max(),
+            "mean": accuracies.mean(),
+            "sd": accuracies.std() if len(accuracies) > 1 else None,
+            "lowest": accuracies.min(),
+            "highest": accuracies.max(),
             **{
                 name: None if beside is None else int((beside == sign).sum())
                 for name, sign in (("below", -1), ("equal", 0), ("above", 1))
@@ -162,7 +162,7 @@ def over_draws(predictions, trainings, evaluate, paper):
             "high": high,
             "tests": len(table),
             "images": table["sample_id"].nunique(),
-            "people": len(drawn) if known else 0,
+            "people": len(drawn) if _people_are_known(table) else 0,
             "recalls": {name: {"tests": int(row["size"]), "right": row["mean"]} for name, row in recalls.iterrows()},
         }
     return found
@@ -176,14 +176,21 @@ def networks_over_draws(predictions, trainings, evaluate):
     dict or None
         ``first``, ``second``; ``difference`` of the accuracies over all tests, ``low`` and ``high`` (bootstrap as in
         `over_draws`); ``higher``, ``equal`` and ``lower``: in how many draws the second's mean accuracy is.
+
+    Raises
+    ------
+    FergitError
+        The networks were not tested on the same images.
     """
     networks = list(trainings["network"].unique())
     if len(networks) != 2 or not trainings["trained"].all():
         return None
-    keys = ["variant", "seed", "sample_id"]
-    tables = [predictions[predictions["network"] == network].sort_values(keys) for network in networks]
-    first, second = (_right(table).astype(int).to_numpy() for table in tables)
-    drawn = _by_person(pd.Series(second - first, index=tables[0].index), tables[0])
+    test = ["variant", "seed", "sample_id", "group", "label"]
+    first, second = (predictions[predictions["network"] == network] for network in networks)
+    pairs = first[test].assign(first=_right(first)).merge(second[test].assign(second=_right(second)), on=test)
+    if not len(pairs) == len(first) == len(second):
+        raise FergitError(f"predictions.csv: the {networks[0]} and the {networks[1]} network have not the same tests")
+    drawn = _by_person(pairs["second"].astype(int) - pairs["first"], pairs)
     low, high = _interval(drawn, evaluate)
     means = trainings.pivot_table(index="variant", columns="network", values="accuracy")
     signs = np.sign((means[networks[1]] - means[networks[0]]).round(9))
@@ -195,6 +202,25 @@ def networks_over_draws(predictions, trainings, evaluate):
         "high": high,
         **{name: int((signs == sign).sum()) for name, sign in (("higher", 1), ("equal", 0), ("lower", -1))},
     }
+
+
+def between_studies(first, second, evaluate):
+    """The accuracy over all tests of one study less that of another of the same persons, from a network's predictions.
+
+    Returns
+    -------
+    tuple of float
+        The second less the first, and the ends of its interval: of the bootstrap that draws persons, each with all
+        tests in both studies.
+    """
+    drawn = pd.concat([_by_person(_right(table), table) for table in (first, second)], axis=1).fillna(0).to_numpy().T
+
+    def difference(values):
+        right, tests, others_right, others_tests = values.sum(axis=-1)
+        return others_right / others_tests - right / tests
+
+    samples, level = evaluate["bootstrap_samples"], evaluate["confidence_level"]
+    return float(difference(drawn)), *metrics.bootstrap(drawn, difference, samples, level)
 
 
 def _right(table):
@@ -315,35 +341,50 @@ def _called(found, variant):
 
 def _draws_sentence(found, network):
     """The accuracy of a network over the draws of a study, and the paper's among them."""
-    draws, paper = found["draws"][network], found["paper"][network]
-    noun = "fold" if found["vary"].endswith(".fold") else "random split"
+    draws = found["draws"][network]
+    each = counted(draws["draws"], _noun(found))
     said = (
-        f"Over {counted(draws['draws'], noun)} the {network} network names **{percent(draws['accuracy'])}** of "
-        f"{draws['tests']:,} tests rightly ({percent(found['confidence_level'], 0)} interval over {_drawn_from(draws)} "
-        f"{_percents(draws['low'], draws['high'])}). From {noun} to {noun} its mean is {percent(draws['mean'])}"
-        + (f", the standard deviation {100 * draws['sd']:.1f} points" if draws["sd"] is not None else "")
-        + f", the worst is {percent(draws['lowest'])}, the best {percent(draws['highest'])}."
+        f"Over {each} the {network} network names **{percent(draws['accuracy'])}** of {draws['tests']:,} tests of "
+        f"{draws['images']:,} images rightly ({percent(found['confidence_level'], 0)} interval over "
+        f"{_drawn_from(draws)} {_percents(draws['low'], draws['high'])})."
     )
+    if draws["sd"] is not None:
+        said += (
+            f" The accuracies of the {each} have mean {percent(draws['mean'])} and standard deviation "
+            f"{100 * draws['sd']:.1f} points; they run from {percent(draws['lowest'])} to {percent(draws['highest'])}."
+        )
     if draws["failed"]:
         said += f" **But {counted(draws['failed'], 'training')} failed.**"
-    if paper:
-        said += (
-            f" The paper has {percent(paper['accuracy'], 0)}: rounded alike, {draws['below']} of ours are below, "
-            f"{draws['equal']} equal and {draws['above']} above."
-        )
-    return said
+    return f"{said} {beside_paper(found, network)}".rstrip()
+
+
+def beside_paper(found, network):
+    """Where the paper's accuracy lies among those of the draws of a study; empty where it has none."""
+    draws, paper = found["draws"][network], found["paper"][network]
+    if not paper:
+        return ""
+    return (
+        f"Rounded like the paper's {percent(paper['accuracy'], 0)}, the {network} network is below it in "
+        f"{draws['below']}, equal to it in {draws['equal']} and above it in {draws['above']} of "
+        f"{counted(draws['draws'], _noun(found))}."
+    )
 
 
 def _networks_sentence(found):
     """What the second network adds to the first over the draws of a study."""
     two = found["networks"]
+    draws = found["draws"][two["first"]]
     tie = " These trainings do not tell which is better." if two["low"] <= 0 <= two["high"] else ""
     return (
         f"The accuracy of the {two['second']} network less that of the {two['first']} one, on the same tests, is "
         f"**{points(two['difference'])} points** ({percent(found['confidence_level'], 0)} interval over "
-        f"{_drawn_from(found['draws'][two['first']])} {_points(two['low'], two['high'])}); it is higher in "
-        f"{two['higher']}, equal in {two['equal']} and lower in {two['lower']}.{tie}"
+        f"{_drawn_from(draws)} {_points(two['low'], two['high'])}). Of the {draws['draws']} {_noun(found)}s it is "
+        f"better in {two['higher']}, level in {two['equal']} and worse in {two['lower']}.{tie}"
     )
+
+
+def _noun(found):
+    return "fold" if found["vary"].endswith(".fold") else "random split"
 
 
 def _drawn_from(draws):
@@ -364,7 +405,7 @@ def named_times(found, network):
 
 
 def variants_table(found):
-    """The variants for the eye: a row for each and each network, or a row for each draw."""
+    """The variants for the eye: a row for each and each network; of draws for each, with its networks side by side."""
     table = pd.DataFrame(found["variants"])
     names = {
         "variant": found["vary"],
@@ -384,16 +425,15 @@ def variants_table(found):
     ends = zip(table["low"], table["high"], several, strict=True)
     table["interval"] = [_percents(low, high) if one else "–" for low, high, one in ends]
     table["sd"] = [f"{100 * sd:.1f} points" if one else "–" for sd, one in zip(table["sd"], several, strict=True)]
-    for name in ("mean", "macro_f1", "validation", "training"):
+    shares = ["mean", "macro_f1", "validation", "training"]
+    for name in shares:
         table[name] = table[name].map(percent)
-    table = table[list(names)].rename(columns=names)
-    networks = table["network"].unique()
-    if not found["draws"] or len(networks) == 1:
-        return table
-    keys, shown = [found["vary"]], ["test accuracy", "macro F1", "validation accuracy"]
-    wide = table.pivot(index=keys, columns="network", values=shown).loc[table[found["vary"]].unique()]
-    wide.columns = [f"{title}, {network}" for title, network in wide.columns]
-    return wide.reset_index()
+    if not found["draws"] or table["network"].nunique() == 1:
+        return table[list(names)].rename(columns=names)
+    table.loc[table["failed"] > 0, shares] = "training failed"
+    wide = table.pivot(index="variant", columns="network", values=shares).loc[table["variant"].unique()]
+    wide.columns = [f"{names[name]}, {network}" for name, network in wide.columns]
+    return wide.rename_axis(found["vary"]).reset_index()
 
 
 def named_table(found):

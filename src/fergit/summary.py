@@ -82,48 +82,47 @@ def _readme(file, reports, studies):
 
 
 def _results_table(reports, studies):
-    rows = []
-    for dataset, report in reports.items():
-        protocol = report["protocol"]
-        rows += [
-            {
-                "data set": present.TITLES[dataset] + (f", split by {protocol}" if protocol else ""),
-                "network": model,
-                "paper": present.percent(entry["paper_accuracy"], 0),
-                "ours (interval)": _ours(entry),
-                "trainings": str(len(entry["seeds"])),
-                "tests": f"{entry['n_test']:,}",
-                "verdict": _verdict(report, model),
-                "notebook": _link(f"results/{dataset}/{model}/03-evaluate.ipynb", "evaluation"),
-            }
-            for model, entry in report["models"].items()
-        ]
-        rows += _new_persons(dataset, studies)
+    rows = [
+        {
+            "data set": present.TITLES[dataset] + (f", split by {report['protocol']}" if report["protocol"] else ""),
+            "network": model,
+            "paper": present.percent(entry["paper_accuracy"], 0),
+            "ours (interval)": _ours(entry),
+            "trainings": str(len(entry["seeds"])),
+            "test images": f"{entry['n_test']:,}",
+            "verdict": _verdict(report, model),
+            "notebook": _link(f"results/{dataset}/{model}/03-evaluate.ipynb", "evaluation"),
+        }
+        for dataset, report in reports.items()
+        for model, entry in report["models"].items()
+    ]
     if not rows:
         return "Nothing was run yet: `make repro`."
     level = present.percent(next(iter(reports.values()))["confidence_level"], 0)
+    rows = _new_persons(studies) + rows
     return (
         present.markdown(pd.DataFrame(rows)) + f"\n\nTest accuracy; in parentheses the {level} interval over images, "
-        "or over persons where these are new. [REPLICATION.md](REPLICATION.md#the-papers-claims) says what the "
-        "verdicts mean."
+        "or over persons where these are new. [What the verdicts mean](REPLICATION.md#what-the-verdicts-mean)."
     )
 
 
-def _new_persons(dataset, studies):
-    """Rows of each study of a data set whose test parts are of persons who are not in training."""
+def _new_persons(studies):
+    """Rows of each study whose test parts are of persons who are not in training."""
     return [
         {
-            "data set": f"{present.TITLES[dataset]}, new persons",
+            "data set": f"{present.TITLES[study['dataset']]}, new persons",
             "network": network,
             "paper": present.percent(None),
-            "ours (interval)": present.with_interval(draws["accuracy"], draws["low"], draws["high"]),
+            "ours (interval)": "training failed"
+            if draws["failed"]
+            else present.with_interval(draws["accuracy"], draws["low"], draws["high"]),
             "trainings": str(draws["trainings"]),
-            "tests": f"{draws['tests']:,}",
+            "test images": f"{draws['images']:,}",
             "verdict": NO_CLAIM,
             "notebook": _link(f"results/studies/{name}/05-study.ipynb", "study"),
         }
         for name, study in studies.items()
-        if study["dataset"] == dataset and study["vary"].endswith(".fold")
+        if dict(study["set"]).get(f"{study['dataset']}.split.protocol") == "subjects"
         for network, draws in study["draws"].items()
     ]
 
