@@ -17,6 +17,7 @@ setup: $(VENV)/$(REQUIREMENTS)  ## make the environment .venv from the lock file
 
 $(VENV)/%.txt: %.txt
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.11")'
+	@echo 'installing into $(VENV): 3.5 GB, some minutes'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@

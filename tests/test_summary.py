@@ -111,7 +111,10 @@ def test_the_recipe_is_argued_from_the_studies_where_fergit_has_it(root):
     )
     assert "3.78 times (residual, [evaluation](results/fergit/residual/03-evaluate.ipynb))" in text  # 140 of 37 images
     assert "before the rate falls (residual 2, fall in 3): the lower rate bettered none." in text
-    assert "whole trainings with class weights, or without the copies" in text
+    assert (
+        "whole trainings with class weights: `dvc repro` with `datasets: [fergit]` and `class_weights: balanced`"
+        in text
+    )
     departure = "Trained without the class weights of p. 81 and without a dropout after each pair"
     assert departure in text and departure in (root / "README.md").read_text()
     study.unlink()

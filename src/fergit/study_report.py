@@ -350,8 +350,9 @@ def _draws_sentence(found, network):
     )
     if draws["sd"] is not None:
         said += (
-            f" The accuracies of the {each} have mean {percent(draws['mean'])} and standard deviation "
-            f"{100 * draws['sd']:.1f} points; they run from {percent(draws['lowest'])} to {percent(draws['highest'])}."
+            f" The accuracies of the {each}, each counting alike, have mean {percent(draws['mean'])} and standard "
+            f"deviation {100 * draws['sd']:.1f} points; they run from {percent(draws['lowest'])} to "
+            f"{percent(draws['highest'])}."
         )
     if draws["failed"]:
         said += f" **But {counted(draws['failed'], 'training')} failed.**"

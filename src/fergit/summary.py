@@ -76,7 +76,10 @@ def _readme(file, reports, studies):
     if "synthetic" in reports:
         parts.append(_of_drawn(reports["synthetic"]))
     if rows:
-        parts.append("Run times (of one training, other work now and then beside it; the paper's on a K80):")
+        parts.append(
+            "Run times (of one training, by the clock, with other work beside it and on several machines, so that they "
+            "cannot be compared with one another; the paper's on a K80):"
+        )
         parts.append(present.markdown(pd.DataFrame(rows, columns=TIMES)))
     return with_block(file, BEGIN, END, "\n\n".join(filter(None, parts)))
 
