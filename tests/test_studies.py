@@ -243,7 +243,8 @@ def test_two_networks_are_compared_over_the_draws(elsewhere, monkeypatch):
     table = study_report.variants_table(found)
     assert list(table.columns[:3]) == ["synthetic.split.seed", "test accuracy, basic", "test accuracy, residual"]
     assert table.iloc[1, :3].tolist() == ["b", "73.3 %", "100.0 %"] and len(study_report.named_table(found)) == 4
-    less = study_report.between_studies(predictions, second, evaluate)
+    assert found["draws"]["basic"]["by_person"] == {"known": [30, 30], "new": [10, 30]}
+    less = study_report.between_studies(*found["draws"].values(), evaluate)
     assert less == pytest.approx((8 / 60, 0, 16 / 60))
 
     other = [both[0].replace({"sample_id": {"i1": "i11"}}).iloc[:60], predictions]

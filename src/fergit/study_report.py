@@ -133,7 +133,8 @@ def over_draws(predictions, trainings, evaluate, paper):
         trainings, ``mean``, ``sd``, ``lowest``, ``highest``, and beside the paper's, once rounded as it is, ``below``,
         ``equal`` and ``above`` (how many of ours; None where the paper has no such table); over all tests ``accuracy``,
         ``low`` and ``high`` (bootstrap that draws whole persons, or images where persons are unknown), ``tests``,
-        ``images`` (different ones), ``people`` (0 where unknown) and ``recalls``: by class its ``tests`` and the share
+        ``images`` (different ones), ``people`` (0 where unknown), ``by_person`` (by name, how many tests were right and
+        how many there were; empty where unknown) and ``recalls``: by class its ``tests`` and the share
         of them that is ``right``.
     """
     found = {}
@@ -163,6 +164,7 @@ def over_draws(predictions, trainings, evaluate, paper):
             "tests": len(table),
             "images": table["sample_id"].nunique(),
             "people": len(drawn) if _people_are_known(table) else 0,
+            "by_person": drawn.T.to_dict("list") if _people_are_known(table) else {},
             "recalls": {name: {"tests": int(row["size"]), "right": row["mean"]} for name, row in recalls.iterrows()},
         }
     return found
@@ -205,7 +207,7 @@ def networks_over_draws(predictions, trainings, evaluate):
 
 
 def between_studies(first, second, evaluate):
-    """The accuracy over all tests of one study less that of another of the same persons, from a network's predictions.
+    """The accuracy over all tests of one study less that of another of the same persons, from their `over_draws`.
 
     Returns
     -------
@@ -213,7 +215,8 @@ def between_studies(first, second, evaluate):
         The second less the first, and the ends of its interval: of the bootstrap that draws persons, each with all
         tests in both studies.
     """
-    drawn = pd.concat([_by_person(_right(table), table) for table in (first, second)], axis=1).fillna(0).to_numpy().T
+    both = (pd.DataFrame.from_dict(draws["by_person"], orient="index") for draws in (first, second))
+    drawn = pd.concat(both, axis=1).fillna(0).to_numpy().T
 
     def difference(values):
         right, tests, others_right, others_tests = values.sum(axis=-1)

@@ -99,10 +99,10 @@ def _results_table(reports, studies):
         for dataset, report in reports.items()
         for model, entry in report["models"].items()
     ]
+    rows = _new_persons(studies) + rows
     if not rows:
         return "Nothing was run yet: `make repro`."
-    level = present.percent(next(iter(reports.values()))["confidence_level"], 0)
-    rows = _new_persons(studies) + rows
+    level = present.percent(next(iter([*reports.values(), *studies.values()]))["confidence_level"], 0)
     return (
         present.markdown(pd.DataFrame(rows)) + f"\n\nTest accuracy; in parentheses the {level} interval over images, "
         "or over persons where these are new. [What the verdicts mean](REPLICATION.md#what-the-verdicts-mean)."
