@@ -57,7 +57,7 @@ fuzz: setup  ## give the readers of data and params.yaml thousands of broken fil
 format: setup  ## bring code and source notebooks into their one form
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
-	$(BIN)/python -m fergit.notebooks
+	$(BIN)/python -m fergit.runner.notebooks
 
 lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra test pyproject.toml -o requirements.txt

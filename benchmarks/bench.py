@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from workers import CONTENDERS
 
-from fergit import files, paths
-from fergit.present import markdown
+from fergit.core import files, paths
+from fergit.pages.present import markdown
 
 BATCH_SIZE, CLASSES = 64, 7  # p. 81; p. 78
 BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
@@ -75,7 +75,7 @@ def floors():
     layer's output written and read once forward and twice backward, and what Nadam reads and writes of each weight that
     can learn (gradient and weight, momentum and velocity in and out), at the speed of copying a large array.
     """
-    from fergit.network import build_network, trim
+    from fergit.engine.network import build_network, trim
 
     network = trim(build_network("residual", CLASSES))
     operations = values = 0
@@ -118,7 +118,7 @@ def measure(images, repeats):
     for contender in contenders:
         contender.end()
     medians = {contender.name: statistics.median(contender.seconds) for contender in contenders}
-    from fergit import backend
+    from fergit.engine import backend
 
     return {
         "images": images,

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fergit import files, network, training
-from fergit.backend import configure, describe_machine, keras
-from fergit.params import stage_params
-from fergit.synthetic import draw_faces
+from fergit.core import files
+from fergit.data.synthetic import draw_faces
+from fergit.engine import network, training
+from fergit.engine.backend import configure, describe_machine, keras
+from fergit.runner.params import stage_params
 
 RESULTS = Path(__file__).parent / "loss_curves.json"
 DISTURBED = "plain, weights changed by 2**-23"

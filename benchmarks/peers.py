@@ -27,9 +27,13 @@ import numpy as np
 import pandas as pd
 from recognizers import CLASSES
 
-from fergit import fer2013, files, leaks, metrics, paths, present, shipped
-from fergit.errors import FergitError
-from fergit.faces import load_processed
+from fergit.analysis import leaks, metrics
+from fergit.core import files, paths
+from fergit.core.errors import FergitError
+from fergit.core.faces import load_processed
+from fergit.data import fer2013
+from fergit.pages import present
+from fergit.use import shipped
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "peers.json"
@@ -258,7 +262,7 @@ def measure(faces, folder, repeats, calls):
     agreement = _agreement({name: workers[name] for name in workers if RECOGNIZERS[name].is_ours}, faces)
     for worker in workers.values():
         worker.end()
-    from fergit import backend
+    from fergit.engine import backend
 
     about = shipped.read_about()
     return metrics.rounded(

@@ -1,4 +1,4 @@
-"""Measure what `fergit.detection` is built on: which cascade, its confidence, the second look, the crop's frame.
+"""Measure what `fergit.use.detection` is built on: which cascade, its confidence, the second look, the crop's frame.
 
     python benchmarks/photographs.py FOLDER...
 
@@ -15,12 +15,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fergit import detection, photographs
-from fergit.detection import CascadeDetector, Detection, crop
-from fergit.errors import FergitError
-from fergit.faces import load_processed
-from fergit.files import write_json
-from fergit.predict import ExpressionRecognizer
+from fergit.core.errors import FergitError
+from fergit.core.faces import load_processed
+from fergit.core.files import write_json
+from fergit.use import detection, photographs
+from fergit.use.detection import CascadeDetector, Detection, crop
+from fergit.use.predict import ExpressionRecognizer
 
 RESULTS = Path(__file__).with_name("photographs.json")
 SHAPE = 480, 640
@@ -149,7 +149,7 @@ def accuracy_by_frame(faces, empty, predict):
 
     Parameters
     ----------
-    faces : fergit.faces.Faces
+    faces : fergit.core.faces.Faces
     predict : callable
         uint8 (n, 48, 48) to float (n, classes).
     """

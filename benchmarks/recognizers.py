@@ -22,11 +22,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fergit import paths, shipped
-from fergit.errors import FergitError
-from fergit.faces import SIDE
-from fergit.parallel import cores
-from fergit.predict import CLASSES, NETWORK
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.faces import SIDE
+from fergit.core.parallel import cores
+from fergit.use import shipped
+from fergit.use.predict import CLASSES, NETWORK
 
 BATCH = 64
 
@@ -42,7 +43,7 @@ class Loaded:
     Attributes
     ----------
     predict : callable
-        uint8 (n, side, side), at most `BATCH`, to float32 (n, 7) in the order of `fergit.predict.CLASSES`.
+        uint8 (n, side, side), at most `BATCH`, to float32 (n, 7) in the order of `fergit.use.predict.CLASSES`.
     file : Path
         What holds the weights.
     parameters : int
@@ -58,7 +59,7 @@ class Loaded:
 
 
 def ours_keras(folder):
-    from fergit.augmentation import to_input
+    from fergit.engine.augmentation import to_input
 
     network = shipped.load_network(_there(shipped.WEIGHTS))
     return Loaded(
@@ -83,7 +84,7 @@ def ours_onnx(folder):
 
 
 def ours_opencv(folder):
-    from fergit.predict import ExpressionRecognizer
+    from fergit.use.predict import ExpressionRecognizer
 
     recognizer = ExpressionRecognizer(_there(NETWORK))
     return Loaded(recognizer.predict_faces, NETWORK, _stored(), versions("opencv-python-headless"))
@@ -91,7 +92,7 @@ def ours_opencv(folder):
 
 def fer_keras(folder):
     """The network of FER(use_tflite=False), fer/fer.py: 64x64 gray, -1 to 1; its labels are in our order."""
-    from fergit.backend import keras
+    from fergit.engine.backend import keras
 
     file = _there(folder / "fer" / "data" / "emotion_model.hdf5", "fer")
     network = keras.models.load_model(file, compile=False)

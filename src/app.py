@@ -5,9 +5,9 @@ import asyncio
 import sys
 
 try:
-    from fergit import app
-    from fergit.errors import FergitError
-    from fergit.predict import ExpressionRecognizer
+    from fergit.core.errors import FergitError
+    from fergit.use import app
+    from fergit.use.predict import ExpressionRecognizer
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make app` makes an environment that "

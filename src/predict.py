@@ -11,11 +11,11 @@ try:
     import cv2
     from tqdm import tqdm
 
-    from fergit import photographs
-    from fergit.errors import FergitError
-    from fergit.files import write_atomically
-    from fergit.predict import ExpressionRecognizer
-    from fergit.predictions import Course, CsvFile, JsonFile, annotate, plot_courses
+    from fergit.core.errors import FergitError
+    from fergit.core.files import write_atomically
+    from fergit.use import photographs
+    from fergit.use.predict import ExpressionRecognizer
+    from fergit.use.predictions import Course, CsvFile, JsonFile, annotate, plot_courses
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "

@@ -8,10 +8,10 @@ import inspect
 import sys
 
 try:
-    from fergit import paths
-    from fergit.errors import FergitError
-    from fergit.files import keep_newest, write_text
-    from fergit.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
+    from fergit.core import paths
+    from fergit.core.errors import FergitError
+    from fergit.core.files import keep_newest, write_text
+    from fergit.runner.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
@@ -20,7 +20,7 @@ except ModuleNotFoundError as missing:
 
 
 def check():
-    from fergit import studies
+    from fergit.runner import studies
 
     load_params()
     for name in load_studies():
@@ -30,7 +30,7 @@ def check():
 
 
 def fetch(dataset):
-    from fergit import datasets
+    from fergit.data import datasets
 
     datasets.fetch(dataset, stage_params("fetch", dataset=dataset))
 
@@ -65,22 +65,22 @@ def report(dataset):
 
 
 def study(name):
-    from fergit import studies
-    from fergit.execute import set_environment
+    from fergit.runner import studies
+    from fergit.runner.execute import set_environment
 
     set_environment()
     studies.run(name)
 
 
 def study_report(name):
-    from fergit.execute import execute_notebook
+    from fergit.runner.execute import execute_notebook
 
     execute_notebook("05-study", paths.study(name) / "05-study.ipynb", {"name": name})
     summary()
 
 
 def leaks(dataset):
-    from fergit.execute import execute_notebook
+    from fergit.runner.execute import execute_notebook
 
     params = load_params()
     parameters = {"dataset": dataset, "models": params["models"], "level": params["evaluate"]["confidence_level"]}
@@ -89,7 +89,7 @@ def leaks(dataset):
 
 
 def gradcam(dataset):
-    from fergit.execute import execute_notebook
+    from fergit.runner.execute import execute_notebook
 
     params = load_params()
     evaluate = {name: params["evaluate"][name] for name in ("confidence_level", "bootstrap_samples")}
@@ -99,14 +99,14 @@ def gradcam(dataset):
 
 
 def ship(dataset, model, seed):
-    from fergit import shipped
+    from fergit.use import shipped
 
     shipped.ship(dataset, model, seed)
 
 
 def card(dataset, model):
-    from fergit import card
-    from fergit.execute import execute_notebook
+    from fergit.runner.execute import execute_notebook
+    from fergit.use import card
 
     params = load_params()["evaluate"]
     parameters = {"level": params["confidence_level"], "samples": params["bootstrap_samples"]}
@@ -117,7 +117,8 @@ def card(dataset, model):
 
 
 def summary():
-    from fergit import card, summary
+    from fergit.pages import summary
+    from fergit.use import card
 
     summary.update()
     if card.README.exists():
@@ -125,14 +126,14 @@ def summary():
 
 
 def site():
-    from fergit import site
+    from fergit.use import site
 
     site.build(paths.WORK / "site")
     print(f"open {paths.relative(paths.WORK / 'site' / 'index.html')} in a browser")
 
 
 def _notebook(stage, name, folder, **items):
-    from fergit.execute import execute_notebook
+    from fergit.runner.execute import execute_notebook
 
     execute_notebook(name, folder / f"{name}.ipynb", items | {"params": tracked_params(stage, **items)})
 

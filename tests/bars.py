@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fergit.faces import Faces
+from fergit.core.faces import Faces
 
 
 def barred():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from fergit import paths
+from fergit.core import paths
 
 
 class Clone:

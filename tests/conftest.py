@@ -5,8 +5,8 @@ os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_BACK
 
 import pytest
 
-from fergit import datasets
-from fergit.errors import FergitError
+from fergit.core.errors import FergitError
+from fergit.data import datasets
 
 
 @pytest.fixture(scope="session")

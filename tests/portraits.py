@@ -3,9 +3,9 @@
 import cv2
 import numpy as np
 
-from fergit.detection import CascadeDetector
-from fergit.predict import CLASSES, ExpressionRecognizer
-from fergit.synthetic import draw_faces
+from fergit.data.synthetic import draw_faces
+from fergit.use.detection import CascadeDetector
+from fergit.use.predict import CLASSES, ExpressionRecognizer
 
 
 class Recognizer(ExpressionRecognizer):

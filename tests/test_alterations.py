@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from fergit import paths
-from fergit.alterations import ALTERATIONS
-from fergit.faces import load_processed
-from fergit.regions import EYES, LOWER, MOUTH
-from fergit.synthetic import draw_faces
+from fergit.analysis.alterations import ALTERATIONS
+from fergit.analysis.regions import EYES, LOWER, MOUTH
+from fergit.core import paths
+from fergit.core.faces import load_processed
+from fergit.data.synthetic import draw_faces
 
 IMAGES = draw_faces(6, seed=0)[0]
 WHERE = (slice(12, 24), 12), (slice(34, 44), 20)  # rows and first column in which eyes and mouth are looked for

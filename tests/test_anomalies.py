@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fergit import anomalies, fer2013
-from fergit.faces import make_faces
+from fergit.core.faces import make_faces
+from fergit.data import anomalies, fer2013
 
 
 @pytest.fixture

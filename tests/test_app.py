@@ -15,7 +15,7 @@ import pytest
 from browser import PROGRAM, browse
 from portraits import Recognizer, long_pictures, portrait
 
-from fergit import paths
+from fergit.core import paths
 
 pytest.importorskip("tornado", reason="tornado is not here: `make app` brings it")
 psutil = pytest.importorskip("psutil")

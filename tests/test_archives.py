@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from fergit import archives
-from fergit.archives import open_archive, pack
-from fergit.errors import FergitError
+from fergit.core.errors import FergitError
+from fergit.data import archives
+from fergit.data.archives import open_archive, pack
 
 FILES = {"b/two.txt": b"two", "one.txt": b"one"}
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from fergit import augmentation
+from fergit.engine import augmentation
 
 SETTINGS = {"horizontal_flip": True, "rotation": 10, "shift": 0.1, "zoom": 0.1}
 NONE = {"horizontal_flip": False, "rotation": 0, "shift": 0, "zoom": 0}

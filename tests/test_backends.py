@@ -10,15 +10,16 @@ import textwrap
 import numpy as np
 import pytest
 
-from fergit import paths
+from fergit.core import paths
 
 PREPARE = """
     import json, sys
     from bars import barred
-    from fergit import augmentation, backend, paths, training
-    from fergit.backend import keras
-    from fergit.network import build_network
-    from fergit.params import stage_params
+    from fergit.core import paths
+    from fergit.engine import augmentation, backend, training
+    from fergit.engine.backend import keras
+    from fergit.engine.network import build_network
+    from fergit.runner.params import stage_params
 
     paths.WORK = paths.ROOT / sys.argv[1]
     faces = barred()

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from fergit import paths
+from fergit.core import paths
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 

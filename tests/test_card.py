@@ -8,13 +8,16 @@ import pytest
 from sklearn.metrics import f1_score, precision_score
 from test_shipped import ABOUT, shaken
 
-from fergit import card, metrics, paths, plots_card, shipped
-from fergit.alterations import ALTERATIONS
-from fergit.errors import FergitError
-from fergit.faces import make_faces
-from fergit.fer2013 import CLASSES
-from fergit.files import write_json
-from fergit.synthetic import draw_faces
+from fergit.analysis import metrics
+from fergit.analysis.alterations import ALTERATIONS
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.faces import make_faces
+from fergit.core.files import write_json
+from fergit.data.fer2013 import CLASSES
+from fergit.data.synthetic import draw_faces
+from fergit.pages import plots_card
+from fergit.use import card, shipped
 
 matplotlib.use("Agg")
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import ckplus
-from fergit.errors import FergitError
+from fergit.core.errors import FergitError
+from fergit.data import ckplus
 
 NAMES = ("anger/S010_004_00000017.png", "anger/S010_004_00000018.png", "happy/S011_006_00000012.png")
 

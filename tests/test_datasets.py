@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import datasets, muxspace, paths, published
-from fergit.errors import FergitError
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.data import datasets, muxspace
+from fergit.paper import published
 
 CLASSES = datasets.CLASSES["fer2013"]
 
@@ -277,7 +279,7 @@ def test_numbers_agree():
     for name in ("fer2013", "fergit"):
         assert datasets.CLASSES[name] == published.FERGIT_CLASSES
     assert datasets.CLASSES["ckplus"] == published.CKPLUS_CLASSES
-    assert datasets.CLASSES["synthetic"] == __import__("fergit.synthetic").synthetic.CLASSES
+    assert datasets.CLASSES["synthetic"] == __import__("fergit.data.synthetic").synthetic.CLASSES
     assert sum(datasets.EXPECTED["fergit"].values()) == published.FERGIT_IMAGES == sum(published.FERGIT_SPLIT.values())
 
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from portraits import long_pictures, portrait
 
-from fergit.detection import FRAME, CascadeDetector, Detection, crop
-from fergit.faces import SIDE
+from fergit.core.faces import SIDE
+from fergit.use.detection import FRAME, CascadeDetector, Detection, crop
 
 
 @pytest.fixture(scope="module")

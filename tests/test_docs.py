@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from fergit import paths
+from fergit.core import paths
 
 ROWS = [
     line

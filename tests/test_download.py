@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from fergit.download import download
-from fergit.errors import FergitError
+from fergit.core.errors import FergitError
+from fergit.data.download import download
 
 BODY = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(BODY).hexdigest()

@@ -3,19 +3,20 @@
 import nbformat
 import pytest
 
-from fergit import notebooks, paths
-from fergit.errors import FergitError
-from fergit.execute import execute_notebook
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.runner import notebooks
+from fergit.runner.execute import execute_notebook
 
 
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("from fergit.errors import FergitError; raise FergitError('images are missing')", "images are missing"),
+        ("from fergit.core.errors import FergitError; raise FergitError('images are missing')", "images are missing"),
         ("raise ValueError('first line\\nsecond line')", "ValueError: first line"),
         (
             "class UnknownError(Exception): pass\nraise UnknownError('Graph execution error:\\n\\nTraceback:\\n"
-            "fergit.errors.FergitError: image 7 is bad\\n\\t [[node]]')",
+            "fergit.core.errors.FergitError: image 7 is bad\\n\\t [[node]]')",
             "image 7 is bad",
         ),
         ("raise MemoryError", "out of memory: close other programs or lower train.batch_size"),

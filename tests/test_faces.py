@@ -5,8 +5,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from fergit.errors import FergitError
-from fergit.faces import concatenate, load_processed, make_faces, save_processed
+from fergit.core.errors import FergitError
+from fergit.core.faces import concatenate, load_processed, make_faces, save_processed
 
 CLASSES = ("cross", "glad")
 

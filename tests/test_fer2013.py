@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import fer2013, paths
-from fergit.errors import FergitError
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.data import fer2013
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (6, 48, 48), np.uint8)
@@ -142,8 +143,8 @@ def test_too_many_rows(tmp_path, monkeypatch):
 
 READ_IN_LITTLE_MEMORY = """
 import resource, sys
-from fergit import fer2013
-from fergit.errors import FergitError
+from fergit.data import fer2013
+from fergit.core.errors import FergitError
 
 path, fer2013.BLOCK, more = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with open("/proc/self/statm") as file:

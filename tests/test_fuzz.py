@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fergit import fer2013, images, muxspace, paths
-from fergit.archives import open_archive
-from fergit.errors import FergitError
-from fergit.params import load_params
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.data import fer2013, images, muxspace
+from fergit.data.archives import open_archive
+from fergit.runner.params import load_params
 
 settings.register_profile(
     "fuzz",

@@ -12,16 +12,20 @@ import pytest
 from clone import Clone
 from portraits import portrait
 
-from fergit import gradcam, paths, plots_gradcam, shipped, training
-from fergit.augmentation import to_input
-from fergit.backend import keras
-from fergit.errors import FergitError
-from fergit.faces import make_faces, save_processed
-from fergit.files import write_json
-from fergit.network import Convolution, build_network
-from fergit.params import load_params
-from fergit.regions import REGIONS, regions
-from fergit.synthetic import CLASSES, draw_faces
+from fergit.analysis import gradcam
+from fergit.analysis.regions import REGIONS, regions
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.faces import make_faces, save_processed
+from fergit.core.files import write_json
+from fergit.data.synthetic import CLASSES, draw_faces
+from fergit.engine import training
+from fergit.engine.augmentation import to_input
+from fergit.engine.backend import keras
+from fergit.engine.network import Convolution, build_network
+from fergit.pages import plots_gradcam
+from fergit.runner.params import load_params
+from fergit.use import shipped
 
 COMMITTED = sorted(paths.RESULTS.glob("gradcam/*/metrics.json"))
 EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200}
@@ -352,7 +356,7 @@ def test_the_notebook_runs_and_shows_means_only(tmp_path):
     file = clone.root / "results/synthetic/basic/02-train/seed-0/training.json"
     write_json(file, training | {"classes": list(CLASSES), "best_epoch": 1, "best_val_accuracy": 0.5})
     code = (
-        "from fergit.execute import execute_notebook; from fergit import paths; execute_notebook('08-gradcam', "
+        "from fergit.runner.execute import execute_notebook; from fergit import paths; execute_notebook('08-gradcam', "
         "paths.gradcam('synthetic') / '08-gradcam.ipynb', {'model': 'basic', 'untrained': 2})"
     )
     done = clone.run(sys.executable, "-c", code, env={"PYTHONPATH": str(clone.root / "src")})
@@ -379,7 +383,7 @@ def test_jax_computes_the_same(tmp_path, images):
     np.save(tmp_path / "images.npy", images)
     network.save_weights(tmp_path / "start.weights.h5")
     code = (
-        "import numpy as np; from fergit import gradcam; from fergit.network import build_network; "
+        "import numpy as np; from fergit import gradcam; from fergit.engine.network import build_network; "
         "network = build_network('basic'); network.load_weights('start.weights.h5'); "
         "np.save('maps.npy', gradcam.explain(network, np.load('images.npy'))[0])"
     )

@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit.errors import FergitError
-from fergit.images import decode, decode_all
+from fergit.core.errors import FergitError
+from fergit.data.images import decode, decode_all
 
 RAMP = np.tile(np.linspace(0, 250, 96).astype(np.uint8), (96, 1))
 

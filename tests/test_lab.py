@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from fergit import paths
+from fergit.core import paths
 
 pytestmark = pytest.mark.corners  # it takes as long as JupyterLab to start
 

@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fergit import anomalies, ferplus, leaks, metrics
-from fergit.errors import FergitError
-from fergit.faces import make_faces
+from fergit.analysis import leaks, metrics
+from fergit.core.errors import FergitError
+from fergit.core.faces import make_faces
+from fergit.data import anomalies, ferplus
 
 CLASSES = ("angry", "happy", "neutral")
 

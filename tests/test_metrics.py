@@ -6,8 +6,9 @@ import pytest
 from scipy import stats
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
-from fergit import files, metrics, paths
-from fergit.errors import FergitError
+from fergit.analysis import metrics
+from fergit.core import files, paths
+from fergit.core.errors import FergitError
 
 CLASSES = ("angry", "happy", "sad")
 EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 500, "calibration_bins": 10}

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import muxspace
-from fergit.errors import FergitError
+from fergit.core.errors import FergitError
+from fergit.data import muxspace
 
 LEGEND = """user.id,image,emotion
 1,a.jpg,anger

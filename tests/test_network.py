@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from fergit import network as network_module
-from fergit import plots_network, reconstruction
-from fergit.errors import FergitError
-from fergit.network import BatchNormalization, Convolution, build_network, trim, untrim
-from fergit.published import RESIDUAL_PARAMETERS
-from fergit.reconstruction import Layout
+from fergit.core.errors import FergitError
+from fergit.engine import network as network_module
+from fergit.engine.network import BatchNormalization, Convolution, build_network, trim, untrim
+from fergit.pages import plots_network
+from fergit.paper import reconstruction
+from fergit.paper.published import RESIDUAL_PARAMETERS
+from fergit.paper.reconstruction import Layout
 
 
 @pytest.fixture(scope="module")

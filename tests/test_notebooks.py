@@ -4,7 +4,8 @@ import nbformat
 import pytest
 from ruamel.yaml import YAML
 
-from fergit import notebooks, paths
+from fergit.core import paths
+from fergit.runner import notebooks
 
 SOURCES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
 DEPS = {  # of every stage that runs a notebook

@@ -6,9 +6,9 @@ import papermill
 import pytest
 from portraits import portrait
 
-from fergit import paths
-from fergit.execute import ENVIRONMENT
-from fergit.predict import NETWORK
+from fergit.core import paths
+from fergit.runner.execute import ENVIRONMENT
+from fergit.use.predict import NETWORK
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +17,8 @@ def network(tmp_path_factory):
     if NETWORK.exists():
         return NETWORK
     pytest.importorskip("onnx", reason="models/fergit-residual.onnx is not here, nor onnx to write a stand-in")
-    from fergit.network import build_network
-    from fergit.shipped import save_network
+    from fergit.engine.network import build_network
+    from fergit.use.shipped import save_network
 
     stem = tmp_path_factory.mktemp("models") / "fresh"
     save_network(build_network("residual"), {"model": "residual", "network": {}, "classes": list("abcdefg")}, stem)

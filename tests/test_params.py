@@ -3,9 +3,9 @@ import re
 import pytest
 from ruamel.yaml import YAML
 
-from fergit import paths
-from fergit.errors import FergitError
-from fergit.params import load_params, stage_params, tracked_params
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.runner.params import load_params, stage_params, tracked_params
 
 
 @pytest.fixture

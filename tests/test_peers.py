@@ -7,9 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from fergit import fer2013, metrics, paths, shipped
-from fergit.errors import FergitError
-from fergit.faces import make_faces
+from fergit.analysis import metrics
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.faces import make_faces
+from fergit.data import fer2013
+from fergit.use import shipped
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from test_metrics import CLASSES, made_up
 
-from fergit import metrics, plots, plots_results
+from fergit.analysis import metrics
+from fergit.pages import plots, plots_results
 
 
 @pytest.fixture(autouse=True)

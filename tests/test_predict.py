@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from portraits import Recognizer, portrait
 
-from fergit import paths
-from fergit.errors import FergitError
-from fergit.predict import CLASSES, NETWORK, ExpressionRecognizer
-from fergit.synthetic import draw_faces
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.data.synthetic import draw_faces
+from fergit.use.predict import CLASSES, NETWORK, ExpressionRecognizer
 
 
 @pytest.fixture(scope="module")
@@ -133,15 +133,15 @@ def test_what_is_no_network(tmp_path):
 
 def test_no_heavy_package_is_imported():
     heavy = {"tensorflow", "keras", "pandas", "matplotlib"}
-    code = f"import sys, fergit.predict; sys.exit(bool({heavy} & set(sys.modules)))"
+    code = f"import sys, fergit.use.predict; sys.exit(bool({heavy} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT / "src", check=True)
 
 
 def test_the_shipped_network_predicts_as_keras_does():
     if not NETWORK.exists():
         pytest.skip("models/fergit-residual.onnx is not here")
-    from fergit.augmentation import to_input
-    from fergit.shipped import load_network
+    from fergit.engine.augmentation import to_input
+    from fergit.use.shipped import load_network
 
     images = draw_faces(50, seed=0)[0]
     expected = load_network().predict(to_input(images), verbose=0)

@@ -11,9 +11,9 @@ import pytest
 from portraits import Recognizer, long_pictures, portrait
 
 import predict as command
-from fergit import paths
-from fergit.predict import CLASSES, Face
-from fergit.predictions import FIELDS, Course
+from fergit.core import paths
+from fergit.use.predict import CLASSES, Face
+from fergit.use.predictions import FIELDS, Course
 
 
 def run(*arguments):
@@ -193,7 +193,7 @@ def test_a_python_without_the_packages_is_named():
 
 def test_without_the_shipped_network_one_line_says_so(folder, monkeypatch, capsys):
     def missing(smallest):
-        from fergit.predict import ExpressionRecognizer
+        from fergit.use.predict import ExpressionRecognizer
 
         return ExpressionRecognizer(folder / "none.onnx", smallest)
 

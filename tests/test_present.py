@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fergit import present
+from fergit.pages import present
 
 
 def test_sentences_where_all_classes_are_alike():

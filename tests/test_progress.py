@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-from fergit import paths, progress
+from fergit.core import paths, progress
 
 
 def test_lines_of_a_child_reach_the_terminal(capsys):

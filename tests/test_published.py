@@ -2,7 +2,7 @@
 
 import pytest
 
-from fergit import published
+from fergit.paper import published
 
 TABLES = [published.TABLE_2, published.TABLE_3, published.TABLE_4]
 
@@ -52,7 +52,7 @@ def test_claims_have_names_of_their_own_and_what_their_metric_needs():
 
 def test_the_papers_own_gain_is_no_evidence():
     """By the paper's own numbers, the residual network's gain is within chance of two samples."""
-    from fergit.metrics import consistency
+    from fergit.analysis.metrics import consistency
 
     basic, residual = (published.recomputed_accuracy(table) for table in TABLES[:2])
     assert consistency(basic, 2465, residual, 2465, half_unit=0)["consistent"]

@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fergit import claims, metrics, paths, present, published, report
-from fergit.errors import FergitError
+from fergit.analysis import claims, metrics, report
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.pages import present
+from fergit.paper import published
 
 EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200, "calibration_bins": 10}
 

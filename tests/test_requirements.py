@@ -9,7 +9,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from fergit import paths
+from fergit.core import paths
 
 FILE = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())
 ALWAYS, EXTRAS, APP = (

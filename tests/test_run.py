@@ -13,7 +13,7 @@ import psutil
 import pytest
 from clone import Clone
 
-from fergit import paths
+from fergit.core import paths
 
 
 def run(root, *arguments, **options):

@@ -4,12 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-from fergit import paths, shipped, training
-from fergit.augmentation import to_input
-from fergit.errors import FergitError
-from fergit.files import write_json, write_text
-from fergit.network import build_network
-from fergit.synthetic import draw_faces
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.files import write_json, write_text
+from fergit.data.synthetic import draw_faces
+from fergit.engine import training
+from fergit.engine.augmentation import to_input
+from fergit.engine.network import build_network
+from fergit.use import shipped
 
 ABOUT = {"model": "residual", "network": {}, "classes": list("abcdefg")}
 
@@ -36,7 +38,7 @@ def stem(tmp_path_factory, onnx):
 
 
 def computed_by_opencv(path, images):
-    """Its probabilities, as `fergit.predict` computes them."""
+    """Its probabilities, as `fergit.use.predict` computes them."""
     net = cv2.dnn.readNetFromONNX(str(path))
     net.enableWinograd(False)
     net.setInput(images.reshape(-1, 1, 48, 48))

@@ -7,8 +7,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from fergit import paths, site
-from fergit.errors import FergitError
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.use import site
 
 
 class Page(HTMLParser):

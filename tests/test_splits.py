@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from fergit import ckplus, datasets, published, splits
-from fergit.errors import FergitError
+from fergit.core.errors import FergitError
+from fergit.data import ckplus, datasets, splits
+from fergit.paper import published
 
 
 def labels_of(counts, seed=0):

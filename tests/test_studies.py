@@ -10,11 +10,15 @@ from bars import barred
 from ruamel.yaml import YAML
 from scipy import stats
 
-from fergit import backend, datasets, paths, studies, study_report, training
-from fergit.errors import FergitError
-from fergit.files import keep_newest
-from fergit.network import build_network
-from fergit.params import load_params, load_studies, stage_params
+from fergit.analysis import study_report
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.files import keep_newest
+from fergit.data import datasets
+from fergit.engine import backend, training
+from fergit.engine.network import build_network
+from fergit.runner import studies
+from fergit.runner.params import load_params, load_studies, stage_params
 
 STUDY = {
     "question": "Does it matter?",

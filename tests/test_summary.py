@@ -7,8 +7,9 @@ import pytest
 from ruamel.yaml import YAML
 from test_report import DAMAGED, write_report, write_results
 
-from fergit import paths, replication, summary
-from fergit.errors import FergitError
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.pages import replication, summary
 
 REPOSITORY = paths.ROOT  # before the tests here replace paths.ROOT
 README = "# A title\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe rest.\n"

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fergit import synthetic
-from fergit.errors import FergitError
+from fergit.core.errors import FergitError
+from fergit.data import synthetic
 
 
 @pytest.fixture(scope="module")

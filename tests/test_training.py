@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from bars import barred
 
-from fergit import augmentation, backend, paths, training
-from fergit import network as network_module
-from fergit.backend import keras
-from fergit.errors import FergitError
-from fergit.files import write_json
-from fergit.network import build_network, untrim
-from fergit.params import load_params
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.files import write_json
+from fergit.engine import augmentation, backend, training
+from fergit.engine import network as network_module
+from fergit.engine.backend import keras
+from fergit.engine.network import build_network, untrim
+from fergit.runner.params import load_params
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +244,7 @@ def test_nothing_is_better_than_every_validation_image(params, elsewhere):
 
 def test_no_gpu_is_said():
     code = """
-        from fergit import backend
+        from fergit.engine import backend
         backend.configure(0, "gpu")
     """
     child = subprocess.run(

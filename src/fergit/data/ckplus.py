@@ -1,0 +1,78 @@
+"""CK+ (Lucey et al. 2010) in its common form of 48x48 pixels: ``CK+48/<emotion>/S010_004_00000017.png``.
+
+A file name is subject, sequence and frame. The three frames of a sequence are nearly identical, and a subject shows
+several expressions: who splits by frames tests on faces that were trained on.
+"""
+
+import re
+
+import numpy as np
+
+from fergit.core.errors import FergitError
+from fergit.core.faces import make_faces
+from fergit.data import images
+from fergit.data.archives import open_archive
+
+CLASSES = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
+COUNTS = (135, 54, 177, 75, 207, 84, 249)  # 981 frames of 327 sequences of 118 subjects
+SUBJECTS, SEQUENCES = 118, 327
+
+ALIASES = {"angry": "anger", "happiness": "happy", "sad": "sadness", "surprised": "surprise"}
+ALIASES |= {name: name for name in CLASSES}
+NAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})\.(?:png|jpg)", re.IGNORECASE)
+
+
+def members(archive):
+    """The images of an archive, sorted; the folder an image lies in is its emotion.
+
+    Raises
+    ------
+    FergitError
+        There are none, or one's name does not give subject, sequence and frame, or its folder is no known emotion.
+    """
+    names = [name for name in archive.names if images.is_image(name)]
+    if not names:
+        raise FergitError(f"{archive.name}: no images; expected folders such as CK+48/anger/ with PNG files")
+    for name in names:
+        *folders, file = name.split("/")
+        if not NAME.fullmatch(file):
+            raise FergitError(
+                f"{archive.name}, {name}: expected a name as S010_004_00000017.png: subject, sequence, frame"
+            )
+        if not folders or folders[-1].lower() not in ALIASES:
+            folder = folders[-1] if folders else ""
+            raise FergitError(f"{archive.name}, {name}: unknown emotion {folder!r}; allowed: {', '.join(CLASSES)}")
+    return names
+
+
+def read(path):
+    """Read CK+48.
+
+    Parameters
+    ----------
+    path : path
+        A folder or an archive.
+
+    Returns
+    -------
+    Faces
+        ``group`` is the subject, "S010"; ``sample_id`` is "ckplus/S010_004_00000017". No official split.
+
+    Raises
+    ------
+    FergitError
+        As `members`, or an image is damaged, or listed under two emotions.
+    """
+    with open_archive(path) as archive:
+        names = members(archive)
+        decoded = images.decode_all(archive.read_all(names), archive.name)
+    files = [name.split("/")[-1].rsplit(".", 1)[0].upper() for name in names]
+    labels = [CLASSES.index(ALIASES[name.split("/")[-2].lower()]) for name in names]
+    sample_id = [f"ckplus/{file}" for file in files]
+    pixels = np.stack([decoded[name] for name in names])
+    return make_faces(pixels, labels, CLASSES, "ckplus", sample_id, group=[file[:4] for file in files])
+
+
+def sequences(sample_id):
+    """The sequence that each frame is of: "ckplus/S010_004_00000017" is of "S010_004"; str (n,)."""
+    return np.array([name.removeprefix("ckplus/")[:8] for name in sample_id], dtype=np.str_)

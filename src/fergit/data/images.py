@@ -1,0 +1,152 @@
+"""Image files, decoded to gray faces of 48x48 pixels."""
+
+import struct
+import zlib
+
+import cv2
+import numpy as np
+
+from fergit.core.errors import FergitError
+from fergit.core.faces import SIDE
+from fergit.core.parallel import ordered_map
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SMALLEST, LARGEST = 8, 8192  # pixels a side: less shows no face, more is no photograph of one
+BATCH = 128  # images that a thread decodes at a time
+
+
+def is_image(name):
+    """Whether a file's name is that of an image."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def decode(data, name):
+    """Decode a JPEG, PNG or WebP file, whatever its suffix, to gray, and resize it to 48x48.
+
+    The size is read from the file's header first, so that an image of absurd size costs nothing. Rotations noted by
+    the camera (EXIF) are applied; colour, palette, alpha and 16 bits become 8 bits of gray. Other sizes than 48x48
+    are averaged over areas (INTER_AREA) and, where not square, stretched: our choice, the paper says nothing of it.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    name : str
+        What the messages call it.
+
+    Returns
+    -------
+    uint8 (48, 48)
+
+    Raises
+    ------
+    FergitError
+        Not such a file, cut short, too small or too large.
+    """
+    size = _size(data)
+    if size is None:
+        raise FergitError(f"{name}: not a JPEG, PNG or WebP image, or cut short or damaged")
+    if not (SMALLEST <= min(size) and max(size) <= LARGEST):
+        raise FergitError(f"{name}: is {size[0]}x{size[1]} pixels; allowed: {SMALLEST} to {LARGEST} in both directions")
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise FergitError(f"{name}: cannot be decoded, the file is damaged")
+    return image if image.shape == (SIDE, SIDE) else cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+def decode_all(files, path):
+    """Decode many files over all cores.
+
+    Parameters
+    ----------
+    files : iterable of (name, bytes)
+    path : path
+        Where they come from, for the messages.
+
+    Returns
+    -------
+    dict
+        {name: uint8 (48, 48)}
+    """
+
+    def decode_batch(batch):
+        return [(name, decode(data, f"{path}, {name}")) for name, data in batch]
+
+    return {name: image for batch in ordered_map(decode_batch, _batches(files)) for name, image in batch}
+
+
+def _batches(files):
+    batch = []
+    for file in files:
+        batch.append(file)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _size(data):
+    """(width, height) from a file's header; None where it is no image of the known kinds or where its end is missing.
+
+    OpenCV fills the lost part of a file that was cut short with gray and calls it a success, hence the look at the end.
+    """
+    try:
+        if data.startswith(b"\x89PNG\r\n\x1a\n") and data[12:16] == b"IHDR":
+            return _png_size(data)
+        if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+            return _webp_size(data) if struct.unpack("<I", data[4:8])[0] + 8 <= len(data) else None
+        if data.startswith(b"\xff\xd8"):
+            return _jpeg_size(data)
+    except (struct.error, IndexError):
+        pass
+    return None
+
+
+def _png_size(data):
+    """As `_size`; also None where a chunk that the image needs is damaged.
+
+    libpng would take memory for whatever length a chunk claims, and tell of damage in a line without the file's name.
+    """
+    position = 8
+    while True:
+        (length,) = struct.unpack(">I", data[position : position + 4])
+        end = position + 8 + length
+        kind = data[position + 4 : position + 8]
+        (checksum,) = struct.unpack(">I", data[end : end + 4])
+        if kind[:1].isupper() and checksum != zlib.crc32(memoryview(data)[position + 4 : end]):
+            return None
+        if kind == b"IEND":
+            return struct.unpack(">II", data[16:24])
+        position = end + 4
+
+
+def _jpeg_size(data):
+    position = 2
+    while data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker == 0xFF:  # padding
+            position += 1
+            continue
+        length, height, width = struct.unpack(">HxHH", data[position + 2 : position + 9])
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame header, of any coding
+            # The end marker, searched for from the back: a thumbnail before this place has one, too.
+            return (width, height) if data.rfind(b"\xff\xd9", position) > 0 else None
+        position += 2 + length
+    return None
+
+
+def _webp_size(data):
+    kind = data[12:16]
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", data[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    return None

@@ -1,0 +1,130 @@
+"""muxspace/facial_expressions: 13,718 photographs with their emotion in a table, on GitHub under Apache-2.0.
+
+With FER2013 it makes FERGIT: 35,887 images and the 13,413 rows of this table that are neither sadness nor contempt
+are 49,300, the paper's number exactly (p. 79). So FERGIT counts *rows*: a file that is listed twice is there twice.
+Eight files are; one of them, ``Avinash_30.jpg``, once as surprise and once as sadness: only its surprise is left.
+"""
+
+import csv
+import io
+
+import numpy as np
+
+from fergit.core.errors import FergitError
+from fergit.core.faces import make_faces
+from fergit.data import images
+from fergit.data.archives import open_archive
+from fergit.data.fer2013 import CLASSES
+
+# What a row's emotion is called in FERGIT; None: FERGIT leaves it out (it has no contempt, and the count excludes
+# sadness).
+EMOTIONS = {
+    "anger": "angry",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happiness": "happy",
+    "sadness": None,
+    "surprise": "surprise",
+    "neutral": "neutral",
+    "contempt": None,
+}
+COUNTS = {"anger": 252, "disgust": 208, "fear": 21, "happiness": 5696, "sadness": 268, "surprise": 368, "neutral": 6868}
+COUNTS |= {"contempt": 9}  # rows by emotion; measured on the repository's table
+LEGEND_SHA256 = "a4be0fc5afa10e44fdc717bf2fe5b3e2c916c07335aec254111c74b40ec75eb0"  # of data/legend.csv
+
+MAX_LEGEND_BYTES = 16 << 20
+
+
+def members(archive):
+    """The table's name, and {file name: member} of the images; a top folder, as in GitHub's archives, is passed over.
+
+    Raises
+    ------
+    FergitError
+        There is no table, or more than one, or no folder of images beside it.
+    """
+    tables = [name for name in archive.names if f"/{name}".endswith("/data/legend.csv")]
+    if len(tables) != 1:
+        raise FergitError(
+            f"{archive.name}: {len(tables)} tables data/legend.csv; expected one, and images/ beside data/"
+        )
+    folder = tables[0].removesuffix("data/legend.csv") + "images/"
+    files = {name.removeprefix(folder): name for name in archive.names if name.startswith(folder)}
+    if not files:
+        raise FergitError(f"{archive.name}: no images in {folder}")
+    return tables[0], files
+
+
+def read_legend(archive):
+    """The rows of ``data/legend.csv``: a list of (line, file name, emotion), the emotion in lower case.
+
+    Raises
+    ------
+    FergitError
+        Names the row and what is wrong: columns, an unknown emotion, a file that is not there.
+    """
+    table, files = members(archive)
+    where = f"{archive.name}, {table}"
+    data = dict(archive.read_all([table], MAX_LEGEND_BYTES))[table]
+    try:
+        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
+        header = [name.strip().lower() for name in next(reader, [])]
+        if not {"image", "emotion"} <= set(header):
+            raise FergitError(
+                f"{where}: the first line is not a header with image and emotion; expected user.id,image,emotion"
+            )
+        image, emotion = header.index("image"), header.index("emotion")
+        rows = [
+            (reader.line_num, row[image].strip(), row[emotion].strip().lower()) for row in _full(reader, header, where)
+        ]
+    except UnicodeDecodeError:
+        raise FergitError(f"{where}: not UTF-8 text") from None
+    except csv.Error as error:
+        raise FergitError(f"{where}, line {reader.line_num}: not CSV ({error})") from None
+    for line, file, name in rows:
+        if name not in EMOTIONS:
+            raise FergitError(f"{where}, line {line}: unknown emotion {name!r}; allowed: {', '.join(EMOTIONS)}")
+        if file not in files:
+            raise FergitError(f"{where}, line {line}: the file images/{file} is not there")
+    return rows
+
+
+def read(path):
+    """Read the rows that FERGIT keeps.
+
+    Parameters
+    ----------
+    path : path
+        The repository as a folder or a zip.
+
+    Returns
+    -------
+    Faces
+        In the order of the table; ``sample_id`` is "muxspace/Aaron_Eckhart_0001.jpg", and ends with "#2" where a file
+        is listed a second time.
+
+    Raises
+    ------
+    FergitError
+        As `read_legend`, or an image is damaged.
+    """
+    with open_archive(path) as archive:
+        rows = [(file, EMOTIONS[emotion]) for _, file, emotion in read_legend(archive) if EMOTIONS[emotion]]
+        if not rows:
+            raise FergitError(f"{archive.name}: no row of data/legend.csv has an emotion that FERGIT keeps")
+        _, files = members(archive)
+        decoded = images.decode_all(archive.read_all([files[file] for file, _ in rows]), archive.name)
+    times, sample_id = {}, []
+    for file, _ in rows:
+        times[file] = times.get(file, 0) + 1
+        sample_id.append(f"muxspace/{file}" + (f"#{times[file]}" if times[file] > 1 else ""))
+    labels = [CLASSES.index(name) for _, name in rows]
+    return make_faces(np.stack([decoded[files[file]] for file, _ in rows]), labels, CLASSES, "muxspace", sample_id)
+
+
+def _full(reader, header, where):
+    for row in reader:
+        if row and len(row) != len(header):
+            raise FergitError(f"{where}, line {reader.line_num}: {len(row)} columns; expected {len(header)}")
+        if row:
+            yield row

@@ -1,0 +1,26 @@
+"""What all figures share: one look, and PNG files that are the same bytes each time."""
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+from fergit.core import paths
+
+# Two colours that stay apart in gray print and for colour-blind readers: the paper's number, and ours.
+PAPER, OURS = "#B0B0B0", "#2F5D8A"
+
+
+def theme():
+    """Set the look of all figures; call it once a notebook."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    plt.rcParams.update({"figure.dpi": 100, "figure.constrained_layout.use": True, "axes.titlelocation": "left"})
+
+
+def save(figure, path):
+    """Write a figure as PNG, with nothing in the file that changes from run to run, and close it.
+
+    Closing keeps the notebook from showing the figure twice: the cell's last line shows it.
+    """
+    path = paths.ROOT / path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    plt.close(figure)

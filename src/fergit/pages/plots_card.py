@@ -1,0 +1,59 @@
+"""The figure of a card: accuracy against the strength of each alteration."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from fergit.analysis.alterations import ALTERATIONS
+from fergit.pages import plots
+
+
+def altered(found):
+    """A panel for each alteration, from a metrics.json of `card.summary`; bands are intervals over images.
+
+    The steps stand side by side, unaltered first, whatever their distance; the dotted line is the accuracy of naming
+    the largest class each time.
+    """
+    support = [row["support"] for row in found["classes"]]
+    figure, axes = plt.subplots(3, 3, figsize=(10, 8), sharey=True)
+    for ax, (name, steps) in zip(axes.flat, found["altered"].items(), strict=True):
+        at = np.arange(len(steps))
+        accuracy, low, high = (np.array([step[key] for step in steps]) for key in ("accuracy", "low", "high"))
+        ax.axhline(accuracy[0], color="0.6", linestyle="--", linewidth=1)
+        ax.axhline(max(support) / sum(support), color="0.6", linestyle=":", linewidth=1)
+        ax.fill_between(at, low, high, color=plots.OURS, alpha=0.2, linewidth=0)
+        ax.plot(at, accuracy, color=plots.OURS, marker="o", markersize=4)
+        ax.set_xticks(at, [f"{step['strength']:g}" for step in steps])
+        ax.set_title(ALTERATIONS[name].title, fontsize=11)
+        ax.set_xlabel(ALTERATIONS[name].unit, fontsize=10)
+        ax.tick_params(labelsize=9)
+    for ax in axes[:, 0]:
+        ax.set_ylabel("accuracy", fontsize=10)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes[0, 0].set_ylim(0, 1)
+    return figure
+
+
+def examples(image, dataset):
+    """One image at each step of each alteration: a row each, unaltered first.
+
+    Parameters
+    ----------
+    image : uint8 (48, 48)
+    dataset : str
+        That it is of.
+    """
+    columns = 1 + max(len(alteration.strengths) for alteration in ALTERATIONS.values())
+    figure, axes = plt.subplots(len(ALTERATIONS), columns, figsize=(1.2 * columns + 2, 1.25 * len(ALTERATIONS)))
+    for row, alteration in zip(axes, ALTERATIONS.values(), strict=True):
+        for ax, strength in zip(row, (alteration.none, *alteration.strengths), strict=False):
+            ax.imshow(alteration(image[np.newaxis], strength, dataset)[0], cmap="gray", vmin=0, vmax=255)
+            ax.set_title(f"{strength:g}", fontsize=8, loc="center", pad=2)
+        for ax in row:
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.grid(False)
+            ax.set_frame_on(False)
+        row[0].set_ylabel(
+            alteration.title.replace(" in the", "\nin the"), fontsize=8, rotation=0, ha="right", va="center"
+        )
+    return figure

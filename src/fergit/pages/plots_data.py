@@ -1,0 +1,163 @@
+"""Tables and figures of a data set before any training: sizes, parts, mean faces, copies."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from fergit.core.errors import FergitError
+from fergit.core.faces import PARTS
+from fergit.pages import plots
+from fergit.paper import published
+
+PART_COLOURS = {"train": plots.OURS, "validation": "#E0A030", "test": "#B5483A"}
+FEWEST = 10  # persons, or images where persons are unknown: the mean of fewer might show a face that someone knows
+
+
+def class_sizes(faces):
+    """Images by class and part: DataFrame of int, a row for each class and one for all, with a last column ``all``."""
+    classes = pd.Categorical.from_codes(faces.labels, list(faces.classes))
+    parts = pd.Categorical(faces.split, list(PARTS))
+    table = pd.crosstab(classes, parts, dropna=False)
+    table.index, table.columns = table.index.astype(str), table.columns.astype(str)
+    table["all"] = table.sum(axis=1)
+    table.loc["all"] = table.sum()
+    return table.rename_axis(index="class", columns=None)
+
+
+def supports(faces, dataset):
+    """The test part's class sizes beside the paper's (pp. 82, 85).
+
+    Returns
+    -------
+    DataFrame of int
+        Indexed by class, and "all": ``ours``, ``paper``, ``difference``; without the last two where the paper has none.
+    """
+    ours = class_sizes(faces)["test"].rename("ours").to_frame()
+    paper = published.test_supports(dataset)
+    if paper is not None:
+        ours["paper"] = [*paper, sum(paper)]
+        ours["difference"] = ours["ours"] - ours["paper"]
+    return ours
+
+
+def plot_class_sizes(faces):
+    """Images of each class, as the paper's Figure 3."""
+    numbers = pd.Series(faces.counts())
+    figure, axes = plt.subplots(figsize=(8, 3.6))
+    sns.barplot(x=numbers.index, y=numbers.to_numpy(), color=plots.OURS, ax=axes)
+    axes.bar_label(axes.containers[0], [f"{n:,}\n{100 * n / len(faces):.1f} %" for n in numbers], fontsize=9, padding=2)
+    axes.set(title=f"Images of each class, {len(faces):,} in all", xlabel="", ylabel="images")
+    axes.margins(y=0.18)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.grid(axis="x", visible=False)
+    return figure
+
+
+def plot_split(faces, dataset):
+    """Images of each part, as the paper's Figure 4, and the share of each class that a part got."""
+    sizes = class_sizes(faces)
+    paper = {"fergit": published.FERGIT_SPLIT, "ckplus": {"test": published.CKPLUS_TEST}}.get(dataset, {})
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), width_ratios=(1.2, 1.5))
+
+    rows = [("ours", part, int(sizes.loc["all", part])) for part in PARTS]
+    rows += [("paper", part, number) for part, number in paper.items()]
+    bars = pd.DataFrame(rows, columns=["of", "part", "images"])
+    palette = {"ours": plots.OURS, "paper": plots.PAPER}
+    sns.barplot(bars, x="part", y="images", hue="of", palette=palette, ax=left, legend=bool(paper))
+    for container in left.containers:
+        left.bar_label(container, fmt="{:,.0f}", fontsize=8, padding=2)
+    left.set(title="Images of each part", xlabel="", ylabel="images")
+    left.margins(y=0.12)
+    left.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    left.grid(axis="x", visible=False)
+    if paper:
+        left.legend(title=None)
+
+    shares = sizes[list(PARTS)].div(sizes["all"], axis=0).iloc[::-1]
+    start = np.zeros(len(shares))
+    for part in PARTS:
+        right.barh(shares.index, shares[part], left=start, color=PART_COLOURS[part], label=part, height=0.75)
+        start += shares[part].to_numpy()
+    right.set(title="Share of each class", xlim=(0, 1))
+    right.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    right.grid(axis="y", visible=False)
+    right.legend(loc="upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
+    return figure
+
+
+def plot_supports(table):
+    """Class sizes of the test part beside the paper's, from `supports`."""
+    long = table.drop(index="all")[["paper", "ours"]].melt(ignore_index=False, var_name="of", value_name="images")
+    figure, axes = plt.subplots(figsize=(8, 3.6))
+    palette = {"paper": plots.PAPER, "ours": plots.OURS}
+    sns.barplot(long.reset_index(), x="class", y="images", hue="of", palette=palette, ax=axes)
+    for container in axes.containers:
+        axes.bar_label(container, fmt="{:,.0f}", fontsize=9, padding=2)
+    axes.set(title="Test images of each class, the paper's and ours", xlabel="", ylabel="images")
+    axes.margins(y=0.1)
+    axes.grid(axis="x", visible=False)
+    axes.legend(title=None)
+    return figure
+
+
+def mean_faces(faces):
+    """The mean of each class' training images: float (classes, 48, 48), NaN where there are too few of them."""
+    means = np.full((len(faces.classes), *faces.images.shape[1:]), np.nan)
+    for label in range(len(faces.classes)):
+        chosen = faces.take((faces.labels == label) & (faces.split == "train"))
+        people = np.unique(chosen.group) if (chosen.group != "").all() else chosen.group
+        if len(people) >= FEWEST:
+            means[label] = chosen.images.mean(axis=0)
+    return means
+
+
+def plot_mean_faces(faces):
+    """Each class' mean face, and how it differs from the mean of all classes' means."""
+    means = mean_faces(faces)
+    shown = means[~np.isnan(means[:, 0, 0])]
+    deviations = means - (shown.mean(axis=0) if len(shown) else 0)
+    largest = max(1.0, np.nan_to_num(np.abs(deviations)).max())
+    figure, axes = plt.subplots(2, len(means), figsize=(1.6 * len(means), 3.3))
+    for label, name in enumerate(faces.classes):
+        axes[0, label].imshow(means[label], cmap="gray")
+        drawn = axes[1, label].imshow(deviations[label], cmap="RdBu_r", vmin=-largest, vmax=largest)
+        axes[0, label].set_title(name, loc="center", fontsize=11)
+    for each in axes.flat:
+        each.set(xticks=[], yticks=[])
+    axes[0, 0].set_ylabel("mean")
+    axes[1, 0].set_ylabel("less the mean\nof all classes")
+    figure.colorbar(drawn, ax=axes[1, :].tolist(), shrink=0.8, label="gray values")
+    return figure
+
+
+def plot_copies(matrix):
+    """How many images of a part have an exact copy in which part, from `anomalies.across_parts`."""
+    figure, axes = plt.subplots(figsize=(5, 3.4))
+    sns.heatmap(matrix, annot=True, fmt=",d", cmap="Blues", cbar=False, linewidths=1, ax=axes)
+    axes.set_title("Images with an exact copy")
+    axes.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def plot_contact_sheet(faces, columns=14):
+    """The first images of each class, a row each. For drawn faces only: no person's face may be shown.
+
+    Raises
+    ------
+    FergitError
+        An image is not drawn.
+    """
+    if (faces.source != "synthetic").any():
+        raise FergitError("plots: faces of real people are not shown")
+    side = faces.images.shape[1]
+    sheet = np.full((side * len(faces.classes), side * columns), 255, np.uint8)
+    for label in range(len(faces.classes)):
+        for column, image in enumerate(faces.images[faces.labels == label][:columns]):
+            sheet[side * label : side * (label + 1), side * column : side * (column + 1)] = image
+    figure, axes = plt.subplots(figsize=(11, 11 * len(faces.classes) / columns + 0.4))
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set(xticks=[], title=f"The first {columns} drawn faces of each class")
+    axes.set_yticks(side * (np.arange(len(faces.classes)) + 0.5), faces.classes)
+    axes.grid(visible=False)
+    return figure

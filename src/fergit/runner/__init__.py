@@ -1,0 +1,4 @@
+"""What carries the stages out: the schema of params.yaml, executed notebooks, studies.
+
+Nothing here decides a number.
+"""

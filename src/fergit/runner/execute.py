@@ -1,0 +1,147 @@
+"""Run a notebook through Papermill, so that the executed one is the same bytes each time."""
+
+import errno
+import importlib.util
+import logging
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from fergit.core import paths, progress
+from fergit.core.errors import FergitError
+from fergit.runner import notebooks
+
+ERROR_TAG = "papermill-error-cell-tag"
+BACKENDS = ("tensorflow", "jax", "torch")  # Keras' that can train
+
+# What the kernel must find, wherever it is started from.
+ENVIRONMENT = {
+    "PYTHONPATH": str(paths.ROOT / "src"),  # the code of this checkout and of no other
+    "PYTHONHASHSEED": "0",
+    "KERAS_BACKEND": os.environ.get("KERAS_BACKEND", "tensorflow"),
+    "KERAS_HOME": str(paths.WORK / "keras"),  # whatever ~/.keras/keras.json says
+    "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow's start-up lines carry clocks and process numbers
+    "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's python3 kernel, not one of the same name elsewhere
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger's warning about frozen modules
+    "MPLCONFIGDIR": str(paths.WORK / "matplotlib"),  # no style of the user's own
+}
+
+
+def set_environment():
+    """Let nothing that the user set for other programs decide what is computed; call it before Keras is imported.
+
+    Raises
+    ------
+    FergitError
+        KERAS_BACKEND names no backend, or one that is not installed.
+    """
+    backend = ENVIRONMENT["KERAS_BACKEND"]
+    if backend not in BACKENDS:
+        raise FergitError(f"KERAS_BACKEND is {backend!r}; allowed: {', '.join(BACKENDS)}")
+    if importlib.util.find_spec(backend) is None:
+        raise FergitError(f"KERAS_BACKEND is {backend!r}, which is not installed; `.venv/bin/pip install {backend}`")
+    os.environ.update(ENVIRONMENT)
+    os.environ.pop("JUPYTER_PATH", None)  # kernels elsewhere would go first
+
+
+def execute_notebook(name, target, parameters):
+    """Run ``notebooks/<name>.ipynb`` and write the executed notebook to `target`.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``"02-train"``.
+    target : Path
+        Written only when every cell has run.
+    parameters : dict
+        Injected after the cell tagged ``parameters``.
+
+    Raises
+    ------
+    FergitError
+        A cell failed or the kernel died: names the cell and the error; the notebook up to there is kept under work/.
+    """
+    for library in ("papermill", "asyncio"):  # what they log of a kernel that died is said below, in one line
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    set_environment()
+    _make_font_cache()
+    with tempfile.TemporaryDirectory(prefix="fergit-") as folder:
+        executed = Path(folder) / f"{name}.ipynb"
+        try:
+            with progress.shown_on_terminal():
+                papermill.execute_notebook(
+                    paths.NOTEBOOKS / f"{name}.ipynb",
+                    executed,
+                    parameters,
+                    kernel_name="python3",
+                    language="python",
+                    cwd=paths.ROOT,
+                    progress_bar=False,
+                    shutdown_kernel="immediate",  # after Ctrl-C; asked politely, a kernel prints where it was
+                    extra_arguments=["--log-level=40"],  # it warns of talking over loopback: that is how Jupyter works
+                )
+        except PapermillExecutionError as error:
+            failed, kept = _keep(executed, target)
+            raise FergitError(f"{_reason(error)} [{name}, {failed}; see {kept}]") from None
+        except DeadKernelError:
+            _, kept = _keep(executed, target)
+            raise FergitError(
+                f"{name}: its Python process was killed, most likely for lack of memory: close other programs or lower "
+                f"train.batch_size [see {kept}]"
+            ) from None
+        except RuntimeError as error:
+            if "Kernel died before replying" not in str(error):
+                raise
+            raise FergitError(f"{name}: its Python process did not start; `make setup` mends the environment") from None
+        notebook = notebooks.canonical(nbformat.read(executed, as_version=4), keep_outputs=True)
+    notebooks.write(notebook, target)
+
+
+def _make_font_cache():
+    """Matplotlib announces its font cache when it first makes it: let that not be in a notebook."""
+    folder = Path(ENVIRONMENT["MPLCONFIGDIR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    if not any(folder.glob("fontlist*.json")):
+        import matplotlib.font_manager  # noqa: F401
+
+
+def _reason(error):
+    """What went wrong in a cell, in one line, and what to do where that is known."""
+    kind, said = error.ename, error.evalue
+    if "Graph execution error" in said:  # TensorFlow's, around what a thread of ours raised while it made a batch
+        inner = re.search(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.+)$", said, re.M)
+        kind, said = inner.groups() if inner else (kind, said)
+    if kind == "FergitError":
+        return said
+    if kind in ("MemoryError", "OutOfMemoryError") or re.search("RESOURCE_?EXHAUSTED|OOM when", f"{kind} {said}", re.I):
+        return "out of memory: close other programs or lower train.batch_size"
+    if f"[Errno {errno.ENOSPC}]" in said or f"[Errno {errno.EDQUOT}]" in said:
+        return "the disk is full: make room, and `dvc repro` goes on where it was"
+    return f"{kind}: {said}".splitlines()[0]
+
+
+def _failed_folder():
+    """Where failed notebooks are kept: the checkout of a queued experiment is gone once it has failed, so not there."""
+    workspace = Path(os.environ.get("DVC_ROOT", paths.ROOT)).resolve()
+    return paths.WORK / "failed" if workspace == paths.ROOT else workspace / "work" / "failed" / paths.ROOT.name
+
+
+def _keep(executed, target):
+    """Keep what ran of a failed notebook: the id of the cell that failed, and where the notebook is."""
+    kept = _failed_folder() / target.relative_to(paths.RESULTS)
+    failed = "before its first cell"
+    if executed.exists():
+        notebook = nbformat.read(executed, as_version=4)
+        # Papermill adds cells of its own, which would shift the count.
+        notebook.cells = [cell for cell in notebook.cells if ERROR_TAG not in cell.metadata.get("tags", [])]
+        notebooks.write(notebook, kept)
+        for cell in notebook.cells:
+            if any(output.output_type == "error" for output in cell.get("outputs", [])):
+                failed = cell.id
+    return failed, paths.relative(kept)

@@ -1,0 +1,221 @@
+"""The trained network that comes with the repository: two small files, written once, read by Keras and by OpenCV.
+
+``models/fergit-residual.npz`` holds the weights for Keras, ``models/fergit-residual.onnx`` the whole network for
+everything else. `load_network` makes a Keras model of the first:
+
+    from fergit.use.shipped import load_network
+    network = load_network()
+
+Kernels are rounded to float16 (both files hold the same rounded values, the ONNX file as float32, which every reader
+of ONNX understands), biases and normalizations stay float32. With five poolings the last pair and the third residual
+block work on maps of 1x1 pixel, where eight ninths of each 3x3 kernel meet nothing but padding: they never take part
+in a result and never learn, so only the kernels' centres are written, and `load_network` puts zeros around them. That
+leaves 2.4 of the 9.8 million parameters.
+"""
+
+import contextlib
+import json
+import zipfile
+
+import numpy as np
+
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.files import write_arrays, write_atomically
+
+WEIGHTS = paths.MODELS / "fergit-residual.npz"
+ONNX = paths.MODELS / "fergit-residual.onnx"
+TOLD = ("dataset", "model", "network", "seed", "best_epoch", "best_val_accuracy", "classes")  # of training.json
+OPSET = 15  # old enough for OpenCV, new enough for all layers
+
+
+def ship(dataset, model, seed):
+    """Write the two files of a finished training, ``models/<dataset>-<model>.npz`` and ``.onnx``.
+
+    Needs the package onnx (``pip install .[export]``).
+
+    Parameters
+    ----------
+    dataset, model : str
+    seed : int
+        Which training; it must have been saved by `fergit.engine.training.save_training`.
+
+    Raises
+    ------
+    FergitError
+        That training or the package onnx is not there.
+    """
+    from fergit.engine.training import load_trained
+
+    network, training = load_trained(dataset, model, seed)
+    save_network(network, about(training), paths.MODELS / f"{dataset}-{model}")
+
+
+def about(training):
+    """What the shipped files say of a training, from its training.json: dict, for `save_network`."""
+    return {name: training[name] for name in TOLD}
+
+
+def rounded(network):
+    """Round a network in place to what its files hold, without writing them; returns it."""
+    for layer in network.layers:
+        for variable in layer.weights:
+            variable.assign(_filled(_core(variable, layer), variable.shape))
+    return network
+
+
+def read_about(path=WEIGHTS):
+    """What a file of `save_network` says of itself: dict with ``model``, ``classes``, ``network`` and, of a training,
+    ``dataset``, ``seed``, ``best_epoch``, ``best_val_accuracy``.
+
+    Raises
+    ------
+    FergitError
+        There is no such file, or it is no such file.
+    """
+    with _reading(path), np.load(path, allow_pickle=False) as file:
+        return json.loads(str(file["about"]))
+
+
+def save_network(network, about, stem):
+    """Write a network as ``<stem>.npz`` and ``<stem>.onnx``, the same weights in both.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Of `fergit.engine.network.build_network`.
+    about : dict
+        At least ``model`` (its kind), ``classes`` and ``network`` (the other arguments of `build_network`).
+    stem : Path
+        The files' path without suffix.
+    """
+    arrays = {variable.path: _core(variable, layer) for layer in network.layers for variable in layer.weights}
+    model = _onnx_model(network, arrays, about)
+    write_arrays(stem.with_suffix(".npz"), about=np.array(json.dumps(about)), **arrays)
+    with write_atomically(stem.with_suffix(".onnx")) as file:
+        file.write(model.SerializeToString(deterministic=True))
+
+
+def load_network(path=WEIGHTS):
+    """The shipped network as a Keras model: float32 (n, 48, 48, 1), 0 to 1, in; float32 (n, 7) out.
+
+    Parameters
+    ----------
+    path : path
+        Another file of `save_network`.
+
+    Raises
+    ------
+    FergitError
+        There is no such file, or it is no such file.
+    """
+    from fergit.engine.network import build_network
+
+    with _reading(path), np.load(path, allow_pickle=False) as file:
+        about = json.loads(str(file["about"]))
+        network = build_network(about["model"], len(about["classes"]), **about["network"])
+        for variable in network.weights:
+            variable.assign(_filled(file[variable.path], variable.shape))
+    return network
+
+
+@contextlib.contextmanager
+def _reading(path):
+    """Say of a file that cannot be read what is wrong with it."""
+    name = paths.relative(path)
+    try:
+        yield
+    except FileNotFoundError:
+        raise FergitError(f"{name}: no such file; `python src/run.py ship fergit residual 0` writes it") from None
+    except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
+        message = (str(error) or type(error).__name__).splitlines()[0]
+        raise FergitError(f"{name}: not a file that ship wrote ({message})") from None
+
+
+def _core(variable, layer):
+    """What of a variable is written: kernels as float16, and of those that see one pixel only the centre."""
+    values = np.asarray(variable.value)
+    if variable.name != "kernel":
+        return values
+    if values.ndim == 4 and layer.sees_one_pixel:
+        middle = [size // 2 for size in values.shape[:2]]
+        values = values[middle[0] : middle[0] + 1, middle[1] : middle[1] + 1]
+    return values.astype(np.float16)
+
+
+def _filled(values, shape):
+    """A kernel as large as the network's, zeros around the centre that was written: float32 (shape)."""
+    values = values.astype(np.float32)
+    if values.shape == tuple(shape):
+        return values
+    borders = [((full - own) // 2,) * 2 for full, own in zip(shape, values.shape, strict=True)]
+    return np.pad(values, borders)
+
+
+def _onnx_model(network, arrays, about):
+    """The network as an ONNX graph, channels first: "image" float32 (n, 1, 48, 48) to "probabilities" (n, classes).
+
+    Written node by node: Keras' own exporter (by way of tf2onnx) makes a graph that OpenCV reads without complaint and
+    computes wrongly.
+    """
+    try:
+        from onnx import TensorProto, checker, helper, numpy_helper
+    except ImportError:
+        raise FergitError("the package onnx is missing; `.venv/bin/pip install onnx` brings it") from None
+
+    nodes, constants, names = [], [], {}
+
+    def constant(layer, name, change=lambda values: values):
+        path = f"{layer.name}/{name}"
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(change(arrays[path].astype(np.float32))), path))
+        return path
+
+    def add(kind, inputs, output, **attributes):
+        nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
+        return output
+
+    for layer in network.layers:
+        kind = layer.__class__.__name__
+        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
+        inputs = [names.get(id(tensor)) for tensor in inputs]
+        name = layer.name
+        if kind == "InputLayer":
+            output = "image"
+        elif kind == "Convolution":
+            kernel = constant(layer, "kernel", lambda values: values.transpose(3, 2, 0, 1))
+            pads = [size // 2 for size in arrays[kernel].shape[:2]] * 2
+            output = add("Conv", [*inputs, kernel, constant(layer, "bias")], name, pads=pads)
+            if layer.activation.__name__ == "relu":
+                output = add("Relu", [output], f"{name}_relu")
+        elif kind == "BatchNormalization":
+            parts = [constant(layer, part) for part in ("gamma", "beta", "moving_mean", "moving_variance")]
+            output = add("BatchNormalization", [*inputs, *parts], name, epsilon=layer.epsilon)
+        elif kind == "ReLU":
+            output = add("Relu", inputs, name)
+        elif kind == "Add":
+            output = add("Add", inputs, name)
+        elif kind == "MaxPooling2D":
+            output = add("MaxPool", inputs, name, kernel_shape=[2, 2], strides=[2, 2])
+        elif kind == "Dropout":
+            (output,) = inputs  # at work in training only
+        elif kind == "GlobalAveragePooling2D":
+            output = add("Flatten", [add("GlobalAveragePool", inputs, name)], f"{name}_flat")
+        elif kind == "Dense":
+            output = add("Gemm", [*inputs, constant(layer, "kernel"), constant(layer, "bias")], f"{name}_logits")
+            output = add("Softmax", [output], "probabilities", axis=1)
+        else:
+            raise FergitError(f"{name}: a layer of kind {kind} cannot be written as ONNX")
+        names[id(layer.output)] = output
+
+    graph = helper.make_graph(
+        nodes,
+        f"{about['model']}",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, 48, 48])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(about["classes"])])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="fergit")
+    model.ir_version = 8  # of that opset's time, so that older readers take it
+    helper.set_model_props(model, {"about": json.dumps(about)})
+    checker.check_model(model, full_check=True)
+    return model
