@@ -52,7 +52,7 @@ torture: setup  ## stop a training 22 times, by force or not, and compare its by
 	$(BIN)/python tests/torture.py
 
 fuzz: setup  ## give the readers of data and params.yaml thousands of broken files
-	FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/test_fuzz.py
+	FUZZ_EXAMPLES=5000 $(BIN)/pytest tests/data/test_fuzz.py
 
 format: setup  ## bring code and source notebooks into their one form
 	$(BIN)/ruff format

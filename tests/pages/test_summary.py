@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
+from analysis.test_report import DAMAGED, write_report, write_results
 from ruamel.yaml import YAML
-from test_report import DAMAGED, write_report, write_results
 
 from fergit.core import paths
 from fergit.core.errors import FergitError

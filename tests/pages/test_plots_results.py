@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from test_metrics import CLASSES, made_up
+from analysis.test_metrics import CLASSES, made_up
 
 from fergit.analysis import metrics
 from fergit.pages import plots, plots_results
