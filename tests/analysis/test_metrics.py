@@ -28,59 +28,6 @@ def trainings(seeds=(0,), trained=True):
     return {seed: {"parameters": 12, "trained": trained} for seed in seeds}
 
 
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "predictions.csv"
-    metrics.write_predictions(path, made_up(seeds=(0, 3), n=20))
-    return path
-
-
-def test_predictions_are_read_as_written(file):
-    table = metrics.read_predictions(file)
-    assert metrics.classes_of(table) == CLASSES
-    assert metrics.seeds_of(table) == [0, 3]
-    labels, probabilities = metrics.unpack(table)
-    assert labels.shape == (20,) and probabilities.shape == (2, 20, 3)
-    first = file.read_bytes()
-    metrics.write_predictions(file, table)
-    assert file.read_bytes() == first and b"\r" not in first
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
-        ("seed,sample_id,label", "seed,id,label", "columns are"),
-        ("made-up/00003,", "made-up/00002,", "made-up/00002 occurs twice for seed 0"),
-        ("made-up/00003,", "made-up/99999,", "not the same images"),
-        (",p_sad", ",p_fear", "allowed: angry, happy, fear"),
-    ],
-)
-def test_damaged_predictions_are_refused_in_one_line(file, old, new, message):
-    file.write_text(file.read_text().replace(old, new, 1))
-    with pytest.raises(FergitError, match=message) as error:
-        metrics.read_predictions(file)
-    assert "predictions.csv" in str(error.value) and "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("cells", "message"), [("0.9,0.9,0.9", "add up"), ("0.5,x,0.5", "0 to 1"), ("2,-1,0", "0 to 1")]
-)
-def test_impossible_probabilities_are_refused_with_their_line(file, cells, message):
-    lines = file.read_text().splitlines()
-    lines[4] = ",".join(lines[4].split(",")[:3]) + "," + cells
-    file.write_text("\n".join(lines) + "\n")
-    with pytest.raises(FergitError, match=f"line 5: .*{message}"):
-        metrics.read_predictions(file)
-
-
-def test_missing_and_empty_files_are_refused(tmp_path):
-    with pytest.raises(FergitError, match="no such file"):
-        metrics.read_predictions(tmp_path / "predictions.csv")
-    (tmp_path / "predictions.csv").write_text("")
-    with pytest.raises(FergitError, match="not the CSV"):
-        metrics.read_predictions(tmp_path / "predictions.csv")
-
-
 def test_a_missing_training_is_named_with_its_command(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     with pytest.raises(FergitError, match=r"02-train/seed-2/training.json.*dvc repro train@fergit-basic-2"):

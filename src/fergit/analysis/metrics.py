@@ -1,11 +1,9 @@
 """From predictions to metrics, with intervals: what is known of a network, and how well it is known.
 
-Predictions are a table, one row for each seed and test image: ``seed``, ``sample_id``, ``label`` (the name of the true
-class), then ``p_<class>`` for each class in class order. All metrics are computed from ``predictions.csv`` as
-written, so that anyone can compute them again. Two kinds of spread are kept apart: an interval over *images* (what
-other test images would have given these networks; Wilson for the accuracy of one seed, else the bootstrap), and an
-interval over *seeds* (what other trainings would have given; Student's t). Statistics come from scikit-learn, SciPy
-and statsmodels.
+Predictions are a table of `fergit.core.predictions`, of the test part unless something else is said. Two kinds of
+spread are kept apart: an interval over *images* (what other test images would have given these networks; Wilson for the
+accuracy of one seed, else the bootstrap), and an interval over *seeds* (what other trainings would have given;
+Student's t). Statistics come from scikit-learn, SciPy and statsmodels.
 """
 
 import math
@@ -20,9 +18,17 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.files import read_json, read_table, write_table
+from fergit.core.files import read_json
+from fergit.core.predictions import (  # noqa: F401
+    PREFIX,
+    classes_of,
+    predictions_table,
+    read_predictions,
+    seeds_of,
+    unpack,
+    write_predictions,
+)
 
-PREFIX = "p_"
 KEYS = ("accuracy", "macro_f1", "n_test", "parameters", "seeds", "trained")  # of metrics.json, that are read
 TRAINING = (  # keys of training.json that are read
     *("dataset", "model", "trained", "epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy_at_best"),
@@ -33,110 +39,7 @@ ROC_GRID = np.linspace(0, 1, 101)  # 101 points a class draw the same curve as t
 SCORES = ("precision", "recall", "f1")
 
 
-# Predictions
-
-
-def predictions_table(classes, sample_ids, labels, probabilities):
-    """Put the predictions of several seeds for the same images into one table.
-
-    Parameters
-    ----------
-    classes : sequence of str
-    sample_ids : str (n,)
-    labels : int (n,)
-        Indices into `classes`.
-    probabilities : dict of int to float (n, classes)
-        By seed.
-
-    Returns
-    -------
-    DataFrame
-        As in predictions.csv, seeds x n rows.
-    """
-    columns = [f"{PREFIX}{name}" for name in classes]
-    tables = []
-    for seed, p in probabilities.items():
-        table = pd.DataFrame(np.asarray(p, dtype=np.float64), columns=columns)
-        table.insert(0, "label", np.asarray(classes)[np.asarray(labels)])
-        table.insert(0, "sample_id", np.asarray(sample_ids))
-        table.insert(0, "seed", int(seed))
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def write_predictions(path, predictions):
-    """Check a table of predictions and write it as CSV, probabilities with six significant digits."""
-    _check_predictions(predictions, paths.relative(path))
-    write_table(path, predictions)
-
-
-def read_predictions(path):
-    """Read predictions.csv and check it.
-
-    Raises
-    ------
-    FergitError
-        No such file; a column that is missing, or unknown; a row whose class or probabilities cannot be; seeds that
-        were not given the same images. The message names the file, the line and what would be right.
-    """
-    remedy = "`dvc repro` writes it (stage evaluate)"
-    table = read_table(path, (), remedy, dtype={"sample_id": str, "label": str}, keep_default_na=False)
-    _check_predictions(table, paths.relative(path))
-    return table
-
-
-def _check_predictions(table, name):
-    columns = list(table.columns)
-    if columns[:3] != ["seed", "sample_id", "label"] or any(not c.startswith(PREFIX) for c in columns[3:]):
-        raise FergitError(f"{name}: columns are {','.join(columns)}; allowed: seed,sample_id,label,{PREFIX}<class>...")
-    classes = classes_of(table)
-    if len(classes) < 2:
-        raise FergitError(f"{name}: {len(classes)} columns {PREFIX}<class>; allowed: one for each class, at least 2")
-    if table.empty:
-        raise FergitError(f"{name}: no rows; expected: one for each seed and test image")
-
-    def refuse(wrong, what):
-        rows = np.flatnonzero(wrong)
-        if rows.size:
-            raise FergitError(f"{name}, line {rows[0] + 2}: {what(table.iloc[rows[0]])}")
-
-    numbers = table.iloc[:, 3:].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    refuse(~table["label"].isin(classes), lambda row: f"class {row['label']!r}; allowed: {', '.join(classes)}")
-    refuse(~np.all((numbers >= 0) & (numbers <= 1), axis=1), lambda row: "a probability is not a number from 0 to 1")
-    refuse(abs(numbers.sum(axis=1) - 1) > 1e-3, lambda row: "the probabilities do not add up to 1")
-    if not pd.api.types.is_integer_dtype(table["seed"]):
-        raise FergitError(f"{name}: seed is not a whole number in every row")
-    refuse(
-        table.duplicated(["seed", "sample_id"]), lambda row: f"{row['sample_id']} occurs twice for seed {row['seed']}"
-    )
-    parts = [part[["sample_id", "label"]].to_numpy() for _, part in table.groupby("seed", sort=False)]
-    if any(not np.array_equal(part, parts[0]) for part in parts):
-        raise FergitError(f"{name}: the seeds have not the same images, classes and order; run stage evaluate again")
-
-
-def classes_of(predictions):
-    """The names of the classes, in class order."""
-    return tuple(column.removeprefix(PREFIX) for column in predictions.columns[3:])
-
-
-def seeds_of(predictions):
-    """The seeds, in the order of the rows."""
-    return [int(seed) for seed in predictions["seed"].unique()]
-
-
-def unpack(predictions):
-    """The arrays in a table of predictions.
-
-    Returns
-    -------
-    labels : int (n,)
-        Indices of the true classes.
-    probabilities : float (seeds, n, classes)
-    """
-    classes = classes_of(predictions)
-    seeds = predictions["seed"].nunique()
-    labels = pd.Index(classes).get_indexer(predictions["label"])[: len(predictions) // seeds]
-    return labels, predictions.iloc[:, 3:].to_numpy(dtype=np.float64).reshape(seeds, labels.size, len(classes))
+# Trainings
 
 
 def read_trainings(dataset, model, seeds):
