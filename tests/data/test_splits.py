@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from fergit.core.errors import FergitError
-from fergit.data import ckplus, datasets, splits
+from fergit.core.faces import concatenate
+from fergit.data import ckplus, datasets, fer2013, muxspace, splits
 from fergit.paper import published
 
 
@@ -22,6 +23,43 @@ def test_fergit_has_the_papers_sizes(seed):
     for part in ("validation", "test"):
         supports = np.bincount(labels[split == part])
         assert np.abs(supports - published.TABLE_2["support"]).max() <= 1
+
+
+def test_the_older_rule_gives_the_papers_supports():
+    labels = np.repeat(np.arange(7), list(datasets.EXPECTED["fergit"].values()))
+    for order in (labels, labels[::-1], labels_of(np.bincount(labels))):  # the numbers hang on the classes' sizes alone
+        split = splits.stratified_two_step(order, 0.1, 42, rule="sklearn-0.24")
+        assert sizes(split) == list(published.FERGIT_SPLIT.values())
+        assert np.bincount(order[split == "test"]).tolist() == [260, 37, 257, 735, 304, 218, 654]
+    today = splits.stratified_two_step(labels, 0.1, 42)
+    assert np.bincount(labels[today == "test"]).tolist() != [260, 37, 257, 735, 304, 218, 654]
+
+
+def test_the_paper_prints_these_supports():
+    for table in (published.TABLE_2, published.TABLE_3):
+        assert list(table["support"]) == [260, 37, 257, 735, 304, 218, 654]
+
+
+def test_the_real_fergit_has_the_papers_supports(real_file):
+    own = {"held_out": 0.1, "rule": "sklearn-0.24", "seed": 42}
+    faces = concatenate(fer2013.read(real_file("fer2013")), muxspace.read(real_file("muxspace")))
+    split = datasets._split("fergit", faces, own)
+    for label, support in enumerate(published.TABLE_3["support"]):
+        assert (faces.labels[split == "test"] == label).sum() == support
+
+
+@pytest.mark.parametrize("seed", [0, 42])
+def test_the_older_rule_differs_from_todays_in_nothing_but_ties(seed, monkeypatch):
+    plain = labels_of([400, 200, 100])  # no class leaves a rest, so nothing is rounded
+    older = splits.stratified_two_step(plain, 0.2, seed, rule="sklearn-0.24")
+    swapped = {"train": "train", "validation": "test", "test": "validation"}
+    assert [swapped[part] for part in older] == splits.stratified_two_step(plain, 0.2, seed).tolist()
+    # And with ties, today's scikit-learn gives the same as soon as it shares out as the older one did.
+    fergit = labels_of(list(datasets.EXPECTED["fergit"].values()))
+    older = splits.stratified_two_step(fergit, 0.1, seed, rule="sklearn-0.24")
+    shares = lambda sizes, number, rng: splits._older_shares(sizes, number, rng)  # noqa: E731
+    monkeypatch.setattr("sklearn.model_selection._split._approximate_mode", shares)
+    assert [swapped[part] for part in older] == splits.stratified_two_step(fergit, 0.1, seed).tolist()
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7])

@@ -175,7 +175,7 @@ def _split(dataset, faces, own):
     if dataset == "fer2013":
         return splits.official(faces.split, labels, seed, classes)
     if dataset != "ckplus":
-        return splits.stratified_two_step(labels, own["held_out"], seed, classes)
+        return splits.stratified_two_step(labels, own["held_out"], seed, classes, own.get("rule", "sklearn"))
     if own["protocol"] == "frames":
         return splits.frames(labels, own["held_out"], own["validation"], seed, classes)
     return splits.subjects(labels, faces.group, own["folds"], own["fold"], seed, classes)

@@ -1,7 +1,7 @@
 """Which image is for training, which for validation, which for the test.
 
-All splits are stratified, drawn with scikit-learn, and a pure function of the labels (and persons), the shares and
-the seed.
+All splits are stratified, and a pure function of the labels (and persons), the shares and the seed. scikit-learn draws
+them, except by its older rule, which the authors most likely used and which is written out here.
 """
 
 import math
@@ -13,12 +13,12 @@ from fergit.core.errors import FergitError
 from fergit.core.faces import PARTS
 
 
-def stratified_two_step(labels, held_out, seed, classes=None):
+def stratified_two_step(labels, held_out, seed, classes=None, rule="sklearn"):
     """Hold out a share, class by class, then halve it into validation and test.
 
-    With 49,300 images and 0.1 the sizes are the paper's 44,370, 2,465 and 2,465 (p. 79), and every test support lies
-    within 1 of the paper's (p. 82), which is how the procedure was inferred; the authors' very split cannot be
-    recovered.
+    With 49,300 images and 0.1 the sizes are the paper's 44,370, 2,465 and 2,465 (p. 79). With rule "sklearn-0.24" and
+    seed 42 the seven test supports are the paper's too (p. 82). Seed 42 is that of the template that the paper probably
+    grew from; so this is the likeliest split of the authors, if their images stood in the same order.
 
     Parameters
     ----------
@@ -28,6 +28,9 @@ def stratified_two_step(labels, held_out, seed, classes=None):
     seed : int
     classes : sequence of str, optional
         Names, for the messages.
+    rule : str
+        How rounding shares out the images of each class: "sklearn" as today's scikit-learn, the second half is the
+        test; "sklearn-0.24" as scikit-learn up to 0.24.2, the first half is the test.
 
     Returns
     -------
@@ -41,8 +44,10 @@ def stratified_two_step(labels, held_out, seed, classes=None):
     """
     _check_sizes(labels, classes, 3)
     rows = np.arange(len(labels))
-    train, rest = _two(rows, labels, _at_least(round(held_out * len(labels)), 2, len(labels)), seed, classes)
-    validation, test = _halves(rest, labels, seed, classes)
+    _, rest = _two(rows, labels, min(max(round(held_out * len(labels)), 2), len(labels)), seed, classes, rule)
+    validation, test = _halves(rest, labels, seed, classes, rule)
+    if rule == "sklearn-0.24":
+        validation, test = test, validation
     return _checked(_parts(len(labels), validation, test), labels, classes)
 
 
@@ -156,10 +161,8 @@ def official(split, labels, seed, classes=None):
     return _checked(result, labels, classes)
 
 
-def _two(rows, labels, second, seed, classes):
+def _two(rows, labels, second, seed, classes, rule="sklearn"):
     """Split rows in two, the second part with so many of them."""
-    from sklearn.model_selection import train_test_split  # here, for it takes seconds that few need
-
     sizes = np.bincount(labels[rows])
     for label in np.flatnonzero(sizes == 1):
         name = classes[label] if classes else label
@@ -170,15 +173,53 @@ def _two(rows, labels, second, seed, classes):
     first, needed = len(rows) - second, np.count_nonzero(sizes)
     if min(first, second) < needed:
         raise FergitError(f"split: parts of {first} and {second} images; {needed} classes need as many in each")
+    if rule == "sklearn-0.24":
+        return _older_two(rows, labels, second, seed)
+    from sklearn.model_selection import train_test_split  # here, for it takes seconds that few need
+
     return train_test_split(rows, test_size=second, stratify=labels[rows], random_state=seed)
 
 
-def _halves(rows, labels, seed, classes):
-    return _two(rows, labels, len(rows) - len(rows) // 2, seed, classes)
+def _older_two(rows, labels, second, seed):
+    """What `train_test_split` of scikit-learn 0.24.2 gives, whatever scikit-learn is installed.
+
+    After StratifiedShuffleSplit._iter_indices, sklearn/model_selection/_split.py (BSD-3-Clause).
+    """
+    random = np.random.RandomState(seed)
+    _, own = np.unique(labels[rows], return_inverse=True)
+    sizes = np.bincount(own)
+    by_class = np.split(np.argsort(own, kind="stable"), np.cumsum(sizes)[:-1])
+    of_first = _older_shares(sizes, len(rows) - second, random)
+    of_second = _older_shares(sizes - of_first, second, random)
+    first, last = [], []
+    for members, many, others in zip(by_class, of_first, of_second, strict=True):
+        shuffled = members[random.permutation(len(members))]
+        first.extend(shuffled[:many])
+        last.extend(shuffled[many : many + others])
+    return rows[random.permutation(first)], rows[random.permutation(last)]
 
 
-def _at_least(number, least, most):
-    return max(least, min(number, most))
+def _older_shares(sizes, number, random):
+    """How many of `number` images each class gives.
+
+    After _approximate_mode, sklearn/utils/__init__.py of scikit-learn 0.24.2 (BSD-3-Clause). Later releases divide
+    before they multiply, and their rounding decides ties that are left to `random` here.
+    """
+    exact = number * sizes / sizes.sum()
+    shares = np.floor(exact)
+    rest, missing = exact - shares, int(number - shares.sum())
+    for value in np.unique(rest)[::-1]:  # the largest rest first, ties by lot
+        if not missing:
+            break
+        (equal,) = np.where(rest == value)
+        drawn = random.choice(equal, size=min(len(equal), missing), replace=False)
+        shares[drawn] += 1
+        missing -= len(drawn)
+    return shares.astype(int)
+
+
+def _halves(rows, labels, seed, classes, rule="sklearn"):
+    return _two(rows, labels, len(rows) - len(rows) // 2, seed, classes, rule)
 
 
 def _parts(n, validation, test):

@@ -128,6 +128,7 @@ class StratifiedSplit(Section):
 
 
 class FergitSplit(StratifiedSplit):
+    rule: Literal["sklearn-0.24", "sklearn"]
     leave_out_copies: bool
 
 
