@@ -4,7 +4,6 @@ The root is found from this file and from nothing else: in a queued DVC experime
 workspace that queued it, not at the checkout that runs.
 """
 
-from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -71,12 +70,16 @@ CHECKPOINTS_KEPT = 30  # two studies of ten trainings, and some
 
 
 def checkpoints(dataset, model, seed):
-    """The folder of one training's checkpoints, for the installed versions of what augments the images.
+    """The folder of one training's checkpoints.
 
     The runner keeps the newest CHECKPOINTS_KEPT there, when a training is saved or a study done.
     """
-    versions = "-".join(f"{name}-{metadata.version(name)}" for name in ("numpy", "opencv-python-headless"))
-    return WORK / "checkpoints" / versions / f"{dataset}-{model}-{seed}"
+    return WORK / "checkpoints" / f"{dataset}-{model}-{seed}"
+
+
+def outcome(dataset, model, seed, key):
+    """What a training came to, without its weights; small, so it stays."""
+    return WORK / "outcomes" / f"{dataset}-{model}-{seed}" / f"{key}.npz"
 
 
 def relative(path):

@@ -77,7 +77,7 @@ class FetchParams(Section):
 class NetworkParams(Section):
     batch_normalization: Literal["reconstructed", "per_conv", "literal"]
     first_kernels: Annotated[list[Literal[3, 5, 7]], Field(min_length=2, max_length=2)]
-    poolings: Annotated[int, Field(ge=0, le=5)]
+    poolings: Annotated[int, Field(ge=0, le=6)]
     dropout: Annotated[object, AfterValidator(_rates)]
     dropout_last: Rate
     batch_norm_momentum: Share
@@ -86,8 +86,16 @@ class NetworkParams(Section):
 class AugmentationParams(Section):
     horizontal_flip: bool
     rotation: Annotated[float, Field(ge=0, le=180)]
+    shear: Annotated[float, Field(ge=0, le=45)]
     shift: Rate
     zoom: Rate
+    interpolation: Literal["linear", "cubic"]
+    sharp: Annotated[float, Field(ge=0, le=1)]
+    erasing: Annotated[float, Field(ge=0, le=1)]
+    light: Rate
+    contrast: Rate
+    blur: Annotated[float, Field(ge=0, le=10)]
+    noise: Rate
 
 
 class ReduceLrParams(Section):
@@ -102,13 +110,23 @@ class TrainParams(Section):
     learning_rate: Annotated[float, Field(gt=0, le=1)]
     beta_1: Rate
     beta_2: Rate
-    class_weights: Literal["balanced", "none"]
+    class_weights: Literal["none", "log", "balanced"]
+    schedule: Literal["plateau", "cosine"]
+    warmup_epochs: Annotated[int, Field(ge=0, le=1000)]
     reduce_lr: ReduceLrParams
     early_stopping_patience: Count
+    label_smoothing: Rate
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    ema: Rate
+    clean_statistics: Annotated[int, Field(ge=0, le=10_000)]
     copies_per_epoch: Annotated[int, Field(ge=1, le=1000)]
     device: Literal["auto", "cpu", "gpu"]
     precision: Literal["float32", "mixed_bfloat16", "auto"]
     distribution: Literal["none", "data_parallel"]
+
+
+class PredictParams(Section):
+    mirror: bool
 
 
 class EvaluateParams(Section):
@@ -172,6 +190,7 @@ class Params(Section):
     network: NetworkParams
     augmentation: AugmentationParams
     train: TrainParams
+    predict: PredictParams
     evaluate: EvaluateParams
     synthetic: DatasetParams
     fer2013: Fer2013Params
