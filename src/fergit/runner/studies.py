@@ -20,121 +20,101 @@ KEYS = ("variant", "network", "seed")  # of a training, first in every table
 
 
 @dataclass(frozen=True)
-class Study:
-    """One study of studies/params.yaml.
+class Task:
+    """One training: its place in a study, and all that decides it."""
 
-    ``common`` holds for all trainings, ``vary`` differs; ``variants`` is all of params.yaml for each value, by the
-    value as text.
-    """
-
-    name: str
-    question: str
+    variant: str
     dataset: str
-    models: tuple
-    seeds: tuple
-    common: dict
-    vary: str
-    variants: dict
-
-    @property
-    def are_draws(self):
-        """Whether the variants are equals, such as splits drawn at random, so that their mean says something."""
-        return self.vary.endswith((".seed", ".fold"))
+    model: str
+    seed: int
+    split: dict
+    params: dict
 
 
-def load(name):
-    """Read a study and check it.
+def pipeline_tasks():
+    """The trainings that params.yaml asks for: list of Task."""
+    params = load_params()
+    several = itertools.product(params["datasets"], params["models"], params["seeds"])
+    return [_task("", params, *one) for one in several]
+
+
+def study_tasks(name):
+    """The trainings of a study, in its order: list of Task.
 
     Raises
     ------
     FergitError
         There is no such study, or a key or value is not one that params.yaml allows.
     """
-    known = load_studies()
+    known, params = load_studies(), load_params()
     if name not in known:
         raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
-    entry, params = known[name], load_params()
-    variants = {}
+    entry, tasks = known[name], []
     for value in entry["values"]:
         changes = entry["set"] | {entry["vary"]: value}
-        variants[str(value)] = with_values(params, changes, entry["dataset"], f"studies/params.yaml: {name}")
-    return Study(
-        name,
-        entry["question"],
-        entry["dataset"],
-        tuple(entry["models"]),
-        tuple(entry["seeds"]),
-        entry["set"],
-        entry["vary"],
-        variants,
-    )
+        changed = with_values(params, changes, entry["dataset"], f"studies/params.yaml: {name}")
+        for model, seed in itertools.product(entry["models"], entry["seeds"]):
+            tasks.append(_task(str(value), changed, entry["dataset"], model, seed))
+    return tasks
 
 
 def run(name):
     """Train and test whatever a study asks for.
 
-    Writes predictions.csv (a row for each training and test image), trainings.csv (a row for each training) and
-    history.csv (a row for each epoch) to ``results/studies/<name>/``, and what it cost to ``runs/studies/``.
+    Writes predictions.csv (a row for each training and image of validation and test), trainings.csv (a row for each
+    training) and history.csv (a row for each epoch) to ``results/studies/<name>/``, and what it cost to
+    ``runs/studies/``.
 
     Raises
     ------
     FergitError
-        As `load`, `datasets.preprocess` and `training.train`.
+        As `study_tasks`, `datasets.preprocess` and `training.train`.
     """
-    study = load(name)
-    tables = {"predictions": [], "trainings": [], "history": []}
-    runs = []
-    for variant, params in study.variants.items():
-        faces = datasets.preprocess(study.dataset, params[study.dataset])
-        for model, seed in itertools.product(study.models, study.seeds):
-            progress.line(f"study {name} | {study.vary} {variant} | {model} | seed {seed}")
-            result, summary, predictions, machine = _train(study.dataset, params, faces, model, seed)
-            runs.append({"seconds": round(result.seconds, 1)} | machine)
-            found = {"predictions": predictions, "trainings": pd.DataFrame([summary]), "history": result.table()}
-            for kind, table in found.items():
-                for place, (key, value) in enumerate(zip(KEYS, (variant, model, seed), strict=True)):
-                    table.insert(place, key, value)
-                tables[kind].append(table)
+    from fergit.engine.trained import train_and_test  # not above: it takes seconds to load Keras
+
+    tables, runs, split = {"predictions": [], "trainings": [], "history": []}, [], None
+    tasks = study_tasks(name)
+    for task in tasks:
+        if task.split != split:
+            split, faces = task.split, datasets.preprocess(task.dataset, {"split": task.split})
+        progress.line(f"study {name} | {task.variant} | {task.model} | seed {task.seed}")
+        outcome = train_and_test(task.model, faces, task.params, task.dataset, task.seed)
+        runs.append({"seconds": round(outcome.training.seconds, 1)} | outcome.training.machine)
+        for kind, table in _tables(outcome, faces).items():
+            for place, (key, value) in enumerate(zip(KEYS, (task.variant, task.model, task.seed), strict=True)):
+                table.insert(place, key, value)
+            tables[kind].append(table)
     folder = paths.study(name)
     for kind, several in tables.items():
         write_table(folder / f"{kind}.csv", pd.concat(several, ignore_index=True))
     write_json(paths.RUNS / "studies" / f"{name}.json", runs)
-    for model, seed in itertools.product(study.models, study.seeds):
-        keep_newest(paths.checkpoints(study.dataset, model, seed), paths.CHECKPOINTS_KEPT)
+    for task in tasks:
+        keep_newest(paths.checkpoints(task.dataset, task.model, task.seed), paths.CHECKPOINTS_KEPT)
 
 
-def _train(dataset, params, faces, model, seed):
-    """One training and its test: the Training, its row of trainings.csv, its rows of predictions.csv, the machine."""
-    from fergit.engine import augmentation, backend, training  # not above: it takes seconds to load Keras
-    from fergit.engine.network import build_network
-
-    sections = {name: params[name] for name in ("network", "augmentation", "train")}
+def _task(variant, params, dataset, model, seed):
+    sections = {name: params[name] for name in ("network", "augmentation", "train", "predict")}
     own = {dataset: {"overrides": params[dataset]["overrides"]}}
     settings = stage_params("train", sections | own, dataset=dataset)
-    train, tested = settings["train"], faces.take(faces.split == "test")
-    backend.keras.utils.clear_session()
-    backend.configure(seed, train["device"], train["precision"], train["distribution"])
-    network = build_network(model, len(faces.classes), seed=seed, **settings["network"])
-    seen = faces.take(faces.split != "test")
-    result = training.train(network, seen, settings, dataset, seed)
-    machine = backend.describe_machine()
+    return Task(variant, dataset, model, seed, params[dataset]["split"], settings)
 
-    backend.configure(seed, train["device"])  # it is tested in float32, as `training.load_trained` does
-    in_float32 = build_network(model, len(faces.classes), **settings["network"])
-    in_float32.set_weights(network.get_weights())
-    probabilities = in_float32.predict(augmentation.to_input(tested.images), batch_size=256, verbose=0)
 
-    names = np.array(faces.classes)[tested.labels]
-    predictions = pd.DataFrame({"sample_id": tested.sample_id, "group": tested.group, "label": names})
-    predictions[[f"p_{name}" for name in faces.classes]] = probabilities
-    held = seen.labels[seen.split == "validation"]
-    summary = {
-        "epochs_run": len(result.history),
-        "best_epoch": result.best_epoch,
-        "best_val_accuracy": result.best_val_accuracy,
-        "train_accuracy_at_best": result.history[result.best_epoch - 1]["accuracy"],
-        "trained": training.left_prior(result, held),
-        "accuracy": float((probabilities.argmax(axis=1) == tested.labels).mean()),
-        "n_test": len(tested),
+def _tables(outcome, faces):
+    """The rows of one training: {"predictions", "trainings", "history"}."""
+    names, several = np.array(faces.classes), []
+    for part, probabilities in outcome.probabilities.items():
+        rows = faces.take(faces.split == part)
+        table = pd.DataFrame({"split": part, "sample_id": rows.sample_id, "group": rows.group})
+        table["label"] = names[rows.labels]
+        table[[f"p_{name}" for name in faces.classes]] = probabilities
+        several.append(table)
+    tested = faces.labels[faces.split == "test"]
+    right = outcome.probabilities["test"].argmax(axis=1) == tested
+    kept = ("trained", "epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy", "validation_accuracy")
+    row = {key: outcome.summary[key] for key in (*kept, "train_accuracy_at_best")}
+    row |= {"accuracy": float(right.mean()), "n_test": len(tested), "device": outcome.training.machine["device"]}
+    return {
+        "predictions": pd.concat(several, ignore_index=True),
+        "trainings": pd.DataFrame([row]),
+        "history": outcome.training.table(),
     }
-    return result, summary, predictions, machine
