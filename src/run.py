@@ -11,7 +11,8 @@ try:
     from fergit.core import paths
     from fergit.core.errors import FergitError
     from fergit.core.files import keep_newest, write_text
-    from fergit.runner.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
+    from fergit.core.params import tracked_params
+    from fergit.runner.schema import Dataset, Network, load_params, load_studies
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
@@ -32,7 +33,7 @@ def check():
 def fetch(dataset):
     from fergit.data import datasets
 
-    datasets.fetch(dataset, stage_params("fetch", dataset=dataset))
+    datasets.fetch(dataset, _params("fetch", dataset=dataset))
 
 
 def reconstruction():
@@ -73,28 +74,17 @@ def study(name):
 
 
 def study_report(name):
-    from fergit.runner.execute import execute_notebook
-
-    execute_notebook("05-study", paths.study(name) / "05-study.ipynb", {"name": name})
+    _notebook("studies/dvc.yaml:report", "05-study", paths.study(name), name=name)
     summary()
 
 
 def leaks(dataset):
-    from fergit.runner.execute import execute_notebook
-
-    params = load_params()
-    parameters = {"dataset": dataset, "models": params["models"], "level": params["evaluate"]["confidence_level"]}
-    execute_notebook("06-leaks", paths.leaks(dataset) / "06-leaks.ipynb", parameters)
+    _notebook("studies/dvc.yaml:leaks", "06-leaks", paths.leaks(dataset), dataset=dataset)
     summary()
 
 
 def gradcam(dataset):
-    from fergit.runner.execute import execute_notebook
-
-    params = load_params()
-    evaluate = {name: params["evaluate"][name] for name in ("confidence_level", "bootstrap_samples")}
-    parameters = {"dataset": dataset, "model": "residual", "seed": params["seeds"][0], "evaluate": evaluate}
-    execute_notebook("08-gradcam", paths.gradcam(dataset) / "08-gradcam.ipynb", parameters)
+    _notebook("studies/dvc.yaml:gradcam", "08-gradcam", paths.gradcam(dataset), dataset=dataset, model="residual")
     summary()
 
 
@@ -105,14 +95,9 @@ def ship(dataset, model, seed):
 
 
 def card(dataset, model):
-    from fergit.runner.execute import execute_notebook
     from fergit.use import card
 
-    params = load_params()["evaluate"]
-    parameters = {"level": params["confidence_level"], "samples": params["bootstrap_samples"]}
-    execute_notebook(
-        "09-card", card.folder(dataset, model) / "09-card.ipynb", {"dataset": dataset, "model": model} | parameters
-    )
+    _notebook("studies/dvc.yaml:card", "09-card", card.folder(dataset, model), dataset=dataset, model=model)
     summary()
 
 
@@ -132,10 +117,16 @@ def site():
     print(f"open {paths.relative(paths.WORK / 'site' / 'index.html')} in a browser")
 
 
-def _notebook(stage, name, folder, **items):
+def _notebook(stage, notebook, folder, **items):
     from fergit.runner.execute import execute_notebook
 
-    execute_notebook(name, folder / f"{name}.ipynb", items | {"params": tracked_params(stage, **items)})
+    execute_notebook(notebook, folder / f"{notebook}.ipynb", items | {"params": _params(stage, **items)})
+
+
+def _params(stage, **items):
+    """What dvc.yaml lists for a stage, once all of params.yaml is known to be valid."""
+    load_params()
+    return tracked_params(stage, **items)
 
 
 STAGES = {

@@ -13,8 +13,9 @@ import pandas as pd
 from fergit.core import paths, progress
 from fergit.core.errors import FergitError
 from fergit.core.files import keep_newest, write_json, write_table
+from fergit.core.params import stage_params, tracked_params
 from fergit.data import datasets
-from fergit.runner.params import load_params, load_studies, stage_params, with_values
+from fergit.runner.schema import TRAINING, load_params, load_studies, with_values
 
 KEYS = ("variant", "network", "seed")  # of a training, first in every table
 
@@ -23,8 +24,8 @@ KEYS = ("variant", "network", "seed")  # of a training, first in every table
 class Study:
     """One study of studies/params.yaml.
 
-    ``common`` holds for all trainings, ``vary`` differs; ``variants`` is all of params.yaml for each value, by the
-    value as text.
+    ``common`` holds for all trainings, ``vary`` differs; ``variants`` is what DVC tracks of params.yaml, for each
+    value, by the value as text.
     """
 
     name: str
@@ -54,10 +55,12 @@ def load(name):
     if name not in known:
         raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
     entry, params = known[name], load_params()
+    tracked = tracked_params("studies/dvc.yaml:train", name=name, dataset=entry["dataset"])
     variants = {}
     for value in entry["values"]:
         changes = entry["set"] | {entry["vary"]: value}
-        variants[str(value)] = with_values(params, changes, entry["dataset"], f"studies/params.yaml: {name}")
+        changed = with_values(params, changes, entry["dataset"], f"studies/params.yaml: {name}")
+        variants[str(value)] = {section: changed[section] for section in tracked if section != "studies"}
     return Study(
         name,
         entry["question"],
@@ -108,9 +111,8 @@ def _train(dataset, params, faces, model, seed):
     from fergit.engine import augmentation, backend, training  # not above: it takes seconds to load Keras
     from fergit.engine.network import build_network
 
-    sections = {name: params[name] for name in ("network", "augmentation", "train")}
-    own = {dataset: {"overrides": params[dataset]["overrides"]}}
-    settings = stage_params("train", sections | own, dataset=dataset)
+    merged = stage_params("studies/dvc.yaml:train", params, dataset=dataset)
+    settings = {section: merged[section] for section in TRAINING}
     train, tested = settings["train"], faces.take(faces.split == "test")
     backend.keras.utils.clear_session()
     backend.configure(seed, train["device"], train["precision"], train["distribution"])
