@@ -1,6 +1,6 @@
 """Run one stage of the pipeline; dvc.yaml calls this, and so may you: ``python src/run.py train synthetic residual 0``.
 
-A stage gets just the sections of params.yaml that dvc.yaml lists for it.
+A stage gets just the keys of params.yaml that dvc.yaml lists for it.
 """
 
 import argparse
@@ -12,7 +12,7 @@ try:
     from fergit.core.errors import FergitError
     from fergit.core.files import keep_newest, write_text
     from fergit.core.params import tracked_params
-    from fergit.runner.schema import Dataset, Network, load_params, load_studies
+    from fergit.runner.schema import Dataset, Network, check_studies, load_params
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
@@ -21,12 +21,9 @@ except ModuleNotFoundError as missing:
 
 
 def check():
-    from fergit.runner import studies
-
     load_params()
-    for name in load_studies():
-        studies.load(name)
-    # The same bytes each time: who depends on it runs after this stage, but not again because of it.
+    check_studies()
+    # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 
 
@@ -38,7 +35,6 @@ def fetch(dataset):
 
 def reconstruction():
     _notebook("reconstruction", "00-reconstruction", paths.results("reconstruction"))
-    summary()  # the index names it, in whatever order DVC runs
 
 
 def preprocess(dataset):
@@ -53,7 +49,23 @@ def train(dataset, model, seed):
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
     # The newest stay, a study's among them: should results be lost or touched, they come back without training.
     keep_newest(paths.checkpoints(dataset, model, seed), paths.CHECKPOINTS_KEPT)
-    summary()  # README names the run time, which is new even where the report will not be
+
+
+def predict(dataset, model):
+    from fergit.runner.execute import set_environment
+
+    params = _params("predict", dataset=dataset, model=model)
+    set_environment()  # before Keras is imported
+    from fergit.core import faces, predictions
+    from fergit.engine import trained
+
+    seen = faces.load_processed(dataset, ("validation", "test"))
+    probabilities = {}
+    for seed in params["seeds"]:
+        network, _ = trained.load_trained(dataset, model, seed)
+        probabilities[seed] = trained.predict(network, seen.images, params["predict"]["mirror"])
+    table = predictions.predictions_table(seen.classes, seen.sample_id, seen.labels, probabilities, seen.split)
+    predictions.write_predictions(paths.results(dataset, model) / "predictions.csv", table)
 
 
 def evaluate(dataset, model):
@@ -62,7 +74,6 @@ def evaluate(dataset, model):
 
 def report(dataset):
     _notebook("report", "04-report", paths.report(dataset), dataset=dataset)
-    summary()
 
 
 def study(name):
@@ -75,17 +86,14 @@ def study(name):
 
 def study_report(name):
     _notebook("studies/dvc.yaml:report", "05-study", paths.study(name), name=name)
-    summary()
 
 
 def leaks(dataset):
     _notebook("studies/dvc.yaml:leaks", "06-leaks", paths.leaks(dataset), dataset=dataset)
-    summary()
 
 
 def gradcam(dataset):
     _notebook("studies/dvc.yaml:gradcam", "08-gradcam", paths.gradcam(dataset), dataset=dataset, model="residual")
-    summary()
 
 
 def ship(dataset, model, seed):
@@ -98,14 +106,14 @@ def card(dataset, model):
     from fergit.use import card
 
     _notebook("studies/dvc.yaml:card", "09-card", card.folder(dataset, model), dataset=dataset, model=model)
-    summary()
 
 
-def summary():
-    from fergit.pages import summary
+def pages():
+    from fergit.pages import documents
     from fergit.use import card
 
-    summary.update()
+    for name in documents.write():
+        print(f"wrote {name}")
     if card.README.exists():
         card.write()
 
@@ -135,7 +143,8 @@ STAGES = {
     fetch: "find, draw or download a data set's files and verify them",
     preprocess: "make a data set's images, labels and parts",
     train: "train one network with one seed",
-    evaluate: "measure a network, all its seeds, on the test part",
+    predict: "predict the validation and test images with all seeds of a network",
+    evaluate: "evaluate a network, all its seeds, on the test set",
     report: "compare the networks and check the paper's claims",
     study: "train and test what a study of studies/params.yaml asks for",
     study_report: "say what a study found",
@@ -143,7 +152,7 @@ STAGES = {
     gradcam: "show which parts of the face the residual network's labels come from",
     ship: "write a trained network as models/<dataset>-<model>.npz and .onnx",
     card: "measure a shipped network: each class, rounding, worse images; its card in models/README.md",
-    summary: "write README.md's tables, REPLICATION.md, results/README.md and the card in models/README.md",
+    pages: "fill README.md, REPLICATION.md and docs/ in from docs/templates, and models/README.md's card",
     site: "write all pages and executed notebooks as a website that needs no network",
 }
 

@@ -19,7 +19,8 @@ def test_a_stage_of_the_studies_too():
     assert set(card["evaluate"]) == {"confidence_level", "bootstrap_samples"}
     report = stage_params("studies/dvc.yaml:report", name="precision")
     assert report["studies"] == {"precision": read(paths.STUDIES)["studies"]["precision"]}
-    train = tracked_params("studies/dvc.yaml:train", name="precision", dataset="synthetic")
+    assert report["split"] == read(paths.PARAMS)["synthetic"]["split"]
+    train = tracked_params("studies/dvc.yaml:train", name="precision")
     assert set(train) == {"network", "augmentation", "train", "synthetic", "studies"}
 
 

@@ -24,7 +24,7 @@ def stage_params(stage, injected=None, **items):
     injected : dict, optional
         What `tracked_params` gave the runner; None reads the files.
     **items : str or int
-        What stands behind the stage's ``@``: ``dataset="ckplus", model="residual", seed=0``; ``name`` of a study.
+        What follows the stage's ``@``: ``dataset="ckplus", model="residual", seed=0``; or a study's ``name``.
 
     Returns
     -------
@@ -37,15 +37,18 @@ def stage_params(stage, injected=None, **items):
         A file cannot be read, or a key that the stage needs is missing.
     """
     sections = tracked_params(stage, **items) if injected is None else injected
-    own = sections.get(items.get("dataset"), {})
+    dataset = items.get("dataset") or sections.get("studies", {}).get(items.get("name"), {}).get("dataset")
+    own = sections.get(dataset, {})
     merged = merge(sections | own, own.get("overrides", {}))
-    return {name: values for name, values in merged.items() if name not in (items.get("dataset"), "overrides")}
+    return {name: values for name, values in merged.items() if name not in (dataset, "overrides")}
 
 
 def tracked_params(stage, **items):
     """The keys that DVC tracks for a stage, with their values, before anything is merged; see `stage_params`."""
     file, _, name = stage.rpartition(":")
     body = read(paths.ROOT / file if file else paths.PIPELINE)["stages"][name]
+    if "name" in items:
+        items = {"dataset": read(paths.STUDIES)["studies"][items["name"]]["dataset"]} | items
     sections = {}
     for entry in body.get("do", body).get("params", []):
         for source, keys in (entry if isinstance(entry, dict) else {"params.yaml": [entry]}).items():

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.params import LONGEST, merge, plain, read
+from fergit.core.params import LONGEST, merge, plain, read, tracked_params
 
 SHOWN = reprlib.Repr()  # of a value in a message: aliases of aliases can make a few lines of YAML gigabytes long
 SHOWN.maxstring = SHOWN.maxother = 80
@@ -272,25 +272,36 @@ def load_studies():
     return values["studies"]
 
 
-def with_values(params, changes, dataset, name):
-    """All of params.yaml with some values changed that decide a training.
+def load_study(name):
+    """A study of studies/params.yaml: the dict of `StudyParams`, and the parameters of its trainings by value.
 
-    Parameters
-    ----------
-    params : dict
-        Of `load_params`; it stays as it is.
-    changes : dict
-        By their names in params.yaml, such as ``{"train.epochs": 20}``.
-    dataset : str
-        The data set to train on.
-    name : str
-        Where the changes come from, for the messages.
+    The parameters are what DVC tracks for the study, the study's values in their place: by ``str(value)`` of each value.
 
     Raises
     ------
     FergitError
-        There is no such key, its value is not allowed, or it cannot differ from training to training.
+        There is no such study, or a key or value is not one that params.yaml allows.
     """
+    known, params = load_studies(), load_params()
+    if name not in known:
+        raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
+    study = known[name]
+    tracked = tracked_params("studies/dvc.yaml:train", name=name)
+    variants = {}
+    for value in study["values"]:
+        changed = _with(params, study["set"] | {study["vary"]: value}, study["dataset"], f"studies/params.yaml: {name}")
+        variants[str(value)] = {section: changed[section] for section in tracked if section != "studies"}
+    return study, variants
+
+
+def check_studies():
+    """Check every study with every value; raises as `load_study`."""
+    for name in load_studies():
+        load_study(name)
+
+
+def _with(params, changes, dataset, name):
+    """All of params.yaml with some values changed that decide a training, checked; `name` is for the message."""
     values = copy.deepcopy(params)
     for key, value in changes.items():
         *parents, last = key.split(".")

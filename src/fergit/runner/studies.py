@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 
 from fergit.core import paths, progress
-from fergit.core.errors import FergitError
 from fergit.core.files import keep_newest, write_json, write_table
-from fergit.core.params import stage_params, tracked_params
+from fergit.core.params import stage_params
 from fergit.data import datasets
-from fergit.runner.schema import TRAINING, load_params, load_studies, with_values
+from fergit.runner.schema import TRAINING, load_study
 
 KEYS = ("variant", "network", "seed")  # of a training, first in every table
 
@@ -51,16 +50,7 @@ def load(name):
     FergitError
         There is no such study, or a key or value is not one that params.yaml allows.
     """
-    known = load_studies()
-    if name not in known:
-        raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
-    entry, params = known[name], load_params()
-    tracked = tracked_params("studies/dvc.yaml:train", name=name, dataset=entry["dataset"])
-    variants = {}
-    for value in entry["values"]:
-        changes = entry["set"] | {entry["vary"]: value}
-        changed = with_values(params, changes, entry["dataset"], f"studies/params.yaml: {name}")
-        variants[str(value)] = {section: changed[section] for section in tracked if section != "studies"}
+    entry, variants = load_study(name)
     return Study(
         name,
         entry["question"],
