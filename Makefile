@@ -4,6 +4,7 @@ PYTHON ?= python3
 REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
 VENV := .venv
 BIN := $(VENV)/bin
+SUPPORTED := import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.11")
 export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -14,13 +15,25 @@ help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/$(REQUIREMENTS)  ## make the environment .venv from the lock file (GPU=1: with CUDA)
+	@echo '$(FIND)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/fergit.pth"
 
+# What the environment's Python does when it starts: it finds the package of the checkout that it is started in, so that
+# notebooks run by hand, in VS Code and by plain papermill. What src/run.py starts uses the code beside it, wherever that is.
+FIND := import os, sys; sys.path += [p for p in (os.path.abspath("../" * n + "src") for n in range(9)) if os.path.isdir(p + "/fergit")][:1]
+
+# The environment keeps a copy of the list that was installed, so a link to a finished one is taken as it is.
 $(VENV)/%.txt: %.txt
-	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.11")'
-	@echo 'installing into $(VENV): 3.5 GB, some minutes'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
-	touch $@
+	@if cmp -s $< $@; then exit; fi; \
+	if [ ! -e .git ] && [ $< != requirements-app.txt ]; then \
+	  echo 'error: this folder is no Git repository, and DVC needs one: get it by git clone, or git init && git add . && git commit -m start'; exit 1; \
+	elif [ -L $(VENV) ]; then \
+	  echo 'error: $(VENV) is a link, and what it leads to was not made from this $<; without the link, make builds an environment here'; exit 1; \
+	fi; \
+	$(PYTHON) -c '$(SUPPORTED)' || exit; \
+	echo 'installing into $(VENV): $(if $(findstring app,$<),265 MB,3.5 GB), some minutes'; \
+	$(PYTHON) -m venv $(VENV) && \
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $< && \
+	cp $< $@
 
 repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
 	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true  # DVC, killed while it wrote this file, cannot read it
@@ -31,7 +44,7 @@ app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that
 	$(BIN)/python src/app.py $(if $(PORT),--port $(PORT))
 
 lab: setup  ## open JupyterLab on the notebooks
-	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 notebooks
+	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 site: setup  ## write all pages and executed notebooks as a website into work/site
 	$(BIN)/python src/run.py site

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from fergit.core import files
+from fergit.core.params import stage_params
 from fergit.data.synthetic import draw_faces
 from fergit.engine import network, training
 from fergit.engine.backend import configure, describe_machine, keras
-from fergit.runner.params import stage_params
 
 RESULTS = Path(__file__).parent / "loss_curves.json"
 DISTURBED = "plain, weights changed by 2**-23"

@@ -11,9 +11,9 @@ import numpy as np
 
 
 def ours(images, labels, classes, batch_size, precision="float32", deterministic=True):
+    from fergit.core.params import stage_params
     from fergit.engine import backend, training
     from fergit.engine.network import build_network
-    from fergit.runner.params import stage_params
 
     if not deterministic:
         import tensorflow as tf

@@ -1,6 +1,6 @@
 """Run one stage of the pipeline; dvc.yaml calls this, and so may you: ``python src/run.py train synthetic residual 0``.
 
-A stage gets just the sections of params.yaml that dvc.yaml lists for it.
+A stage gets just the keys of params.yaml that dvc.yaml lists for it.
 """
 
 import argparse
@@ -11,7 +11,8 @@ try:
     from fergit.core import paths
     from fergit.core.errors import FergitError
     from fergit.core.files import keep_newest, write_text
-    from fergit.runner.params import Dataset, Network, load_params, load_studies, stage_params, tracked_params
+    from fergit.core.params import tracked_params
+    from fergit.runner.schema import Dataset, Network, check_studies, load_params
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
@@ -20,24 +21,20 @@ except ModuleNotFoundError as missing:
 
 
 def check():
-    from fergit.runner import studies
-
     load_params()
-    for name in load_studies():
-        studies.load(name)
-    # The same bytes each time: who depends on it runs after this stage, but not again because of it.
+    check_studies()
+    # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 
 
 def fetch(dataset):
     from fergit.data import datasets
 
-    datasets.fetch(dataset, stage_params("fetch", dataset=dataset))
+    datasets.fetch(dataset, _params("fetch", dataset=dataset))
 
 
 def reconstruction():
     _notebook("reconstruction", "00-reconstruction", paths.results("reconstruction"))
-    summary()  # the index names it, in whatever order DVC runs
 
 
 def preprocess(dataset):
@@ -52,7 +49,23 @@ def train(dataset, model, seed):
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
     # The newest stay, a study's among them: should results be lost or touched, they come back without training.
     keep_newest(paths.checkpoints(dataset, model, seed), paths.CHECKPOINTS_KEPT)
-    summary()  # README names the run time, which is new even where the report will not be
+
+
+def predict(dataset, model):
+    from fergit.runner.execute import set_environment
+
+    params = _params("predict", dataset=dataset, model=model)
+    set_environment()  # before Keras is imported
+    from fergit.core import faces, predictions
+    from fergit.engine import trained
+
+    seen = faces.load_processed(dataset, ("validation", "test"))
+    probabilities = {}
+    for seed in params["seeds"]:
+        network, _ = trained.load_trained(dataset, model, seed)
+        probabilities[seed] = trained.predict(network, seen.images, params["predict"]["mirror"])
+    table = predictions.predictions_table(seen.classes, seen.sample_id, seen.labels, probabilities, seen.split)
+    predictions.write_predictions(paths.results(dataset, model) / "predictions.csv", table)
 
 
 def evaluate(dataset, model):
@@ -61,7 +74,6 @@ def evaluate(dataset, model):
 
 def report(dataset):
     _notebook("report", "04-report", paths.report(dataset), dataset=dataset)
-    summary()
 
 
 def study(name):
@@ -73,29 +85,15 @@ def study(name):
 
 
 def study_report(name):
-    from fergit.runner.execute import execute_notebook
-
-    execute_notebook("05-study", paths.study(name) / "05-study.ipynb", {"name": name})
-    summary()
+    _notebook("studies/dvc.yaml:report", "05-study", paths.study(name), name=name)
 
 
 def leaks(dataset):
-    from fergit.runner.execute import execute_notebook
-
-    params = load_params()
-    parameters = {"dataset": dataset, "models": params["models"], "level": params["evaluate"]["confidence_level"]}
-    execute_notebook("06-leaks", paths.leaks(dataset) / "06-leaks.ipynb", parameters)
-    summary()
+    _notebook("studies/dvc.yaml:leaks", "06-leaks", paths.leaks(dataset), dataset=dataset)
 
 
 def gradcam(dataset):
-    from fergit.runner.execute import execute_notebook
-
-    params = load_params()
-    evaluate = {name: params["evaluate"][name] for name in ("confidence_level", "bootstrap_samples")}
-    parameters = {"dataset": dataset, "model": "residual", "seed": params["seeds"][0], "evaluate": evaluate}
-    execute_notebook("08-gradcam", paths.gradcam(dataset) / "08-gradcam.ipynb", parameters)
-    summary()
+    _notebook("studies/dvc.yaml:gradcam", "08-gradcam", paths.gradcam(dataset), dataset=dataset, model="residual")
 
 
 def ship(dataset, model, seed):
@@ -105,22 +103,17 @@ def ship(dataset, model, seed):
 
 
 def card(dataset, model):
-    from fergit.runner.execute import execute_notebook
     from fergit.use import card
 
-    params = load_params()["evaluate"]
-    parameters = {"level": params["confidence_level"], "samples": params["bootstrap_samples"]}
-    execute_notebook(
-        "09-card", card.folder(dataset, model) / "09-card.ipynb", {"dataset": dataset, "model": model} | parameters
-    )
-    summary()
+    _notebook("studies/dvc.yaml:card", "09-card", card.folder(dataset, model), dataset=dataset, model=model)
 
 
-def summary():
-    from fergit.pages import summary
+def pages():
+    from fergit.pages import documents
     from fergit.use import card
 
-    summary.update()
+    for name in documents.write():
+        print(f"wrote {name}")
     if card.README.exists():
         card.write()
 
@@ -132,10 +125,16 @@ def site():
     print(f"open {paths.relative(paths.WORK / 'site' / 'index.html')} in a browser")
 
 
-def _notebook(stage, name, folder, **items):
+def _notebook(stage, notebook, folder, **items):
     from fergit.runner.execute import execute_notebook
 
-    execute_notebook(name, folder / f"{name}.ipynb", items | {"params": tracked_params(stage, **items)})
+    execute_notebook(notebook, folder / f"{notebook}.ipynb", items | {"params": _params(stage, **items)})
+
+
+def _params(stage, **items):
+    """What dvc.yaml lists for a stage, once all of params.yaml is known to be valid."""
+    load_params()
+    return tracked_params(stage, **items)
 
 
 STAGES = {
@@ -144,7 +143,8 @@ STAGES = {
     fetch: "find, draw or download a data set's files and verify them",
     preprocess: "make a data set's images, labels and parts",
     train: "train one network with one seed",
-    evaluate: "measure a network, all its seeds, on the test part",
+    predict: "predict the validation and test images with all seeds of a network",
+    evaluate: "evaluate a network, all its seeds, on the test set",
     report: "compare the networks and check the paper's claims",
     study: "train and test what a study of studies/params.yaml asks for",
     study_report: "say what a study found",
@@ -152,7 +152,7 @@ STAGES = {
     gradcam: "show which parts of the face the residual network's labels come from",
     ship: "write a trained network as models/<dataset>-<model>.npz and .onnx",
     card: "measure a shipped network: each class, rounding, worse images; its card in models/README.md",
-    summary: "write README.md's tables, REPLICATION.md, results/README.md and the card in models/README.md",
+    pages: "fill README.md, REPLICATION.md and docs/ in from docs/templates, and models/README.md's card",
     site: "write all pages and executed notebooks as a website that needs no network",
 }
 

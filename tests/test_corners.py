@@ -36,12 +36,24 @@ def ran(done):
 
 
 def test_nothing_changed_says_a_clone_without_cache_and_data(clone, tmp_path):
-    clone.git("clone", "-q", str(clone.root), str(tmp_path / "fresh"))
+    """Also where Git is told to change line ends."""
+    clone.git("clone", "-q", "-c", "core.autocrlf=true", str(clone.root), str(tmp_path / "fresh"))
     fresh = clone.elsewhere(tmp_path / "fresh")
     assert not ran(fresh.run("dvc", "repro", "--allow-missing", "--dry"))
     done = fresh.run("dvc", "repro")
     assert done.returncode == 0, done.stdout + done.stderr
     assert fresh.sums() == clone.sums() and not fresh.git("status", "--porcelain")
+
+
+def test_a_figure_is_drawn_again_without_data_and_weights(clone, tmp_path):
+    clone.git("clone", "-q", str(clone.root), str(tmp_path / "fresh"))
+    fresh = clone.elsewhere(tmp_path / "fresh")
+    file = fresh.root / "src/fergit/analysis/metrics.py"
+    file.write_text(file.read_text(encoding="utf-8") + "# One more sentence.\n", encoding="utf-8")
+    done = fresh.run("dvc", "repro", "--allow-missing")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {name.split("@")[0] for name in ran(done)} == {"evaluate", "report"}
+    assert not (fresh.root / "data/processed").exists() and not (fresh.root / "models/synthetic").exists()
 
 
 def test_an_experiment_is_undone_as_readme_says(clone):

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from fergit.analysis import metrics, study_report
 from fergit.core import paths
 from fergit.runner import studies
-from fergit.runner.params import load_params, load_studies
+from fergit.runner.schema import load_params, load_studies
 
 DATASETS = ("ckplus", "fer2013", "fergit", "synthetic")
 NETWORKS = [file.parent for dataset in DATASETS for file in sorted(paths.results(dataset).glob("*/metrics.json"))]

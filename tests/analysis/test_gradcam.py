@@ -24,7 +24,7 @@ from fergit.engine.augmentation import to_input
 from fergit.engine.backend import keras
 from fergit.engine.network import Convolution, build_network
 from fergit.pages import plots_gradcam
-from fergit.runner.params import load_params
+from fergit.runner.schema import load_params
 from fergit.use import shipped
 
 COMMITTED = sorted(paths.RESULTS.glob("gradcam/*/metrics.json"))

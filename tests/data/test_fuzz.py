@@ -21,7 +21,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.data import fer2013, images, muxspace
 from fergit.data.archives import open_archive
-from fergit.runner.params import load_params
+from fergit.runner.schema import load_params
 
 settings.register_profile(
     "fuzz",

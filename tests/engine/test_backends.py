@@ -19,7 +19,7 @@ PREPARE = """
     from fergit.engine import augmentation, backend, training
     from fergit.engine.backend import keras
     from fergit.engine.network import build_network
-    from fergit.runner.params import stage_params
+    from fergit.core.params import stage_params
 
     paths.WORK = paths.ROOT / sys.argv[1]
     faces = barred()

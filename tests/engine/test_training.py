@@ -17,7 +17,7 @@ from fergit.engine import augmentation, backend, training
 from fergit.engine import network as network_module
 from fergit.engine.backend import keras
 from fergit.engine.network import build_network, untrim
-from fergit.runner.params import load_params
+from fergit.runner.schema import load_params
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.runner import notebooks
-from fergit.runner.execute import execute_notebook
+from fergit.runner.execute import ParametersCell, execute_notebook
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,13 @@ def test_a_failed_cell_is_one_line(tmp_path, monkeypatch, code, said):
     assert kept.cells[2].outputs[0].text == "7\n"
     if "killed" not in said:
         assert f"[n, {kept.cells[3].id}; see " in line and kept.cells[3].source == code
+
+
+def test_injected_parameters_fit_a_page_and_keep_their_types():
+    params = {"train": {"epochs": 3, "precision": "auto", "ema": 0.0, "reduce_lr": {"min_lr": 1e-7, "on": False}}}
+    params |= {f"section {i}": {"question": "What do \"\n\" and 'x' do?", "values": [1, None, True]} for i in range(9)}
+    text = ParametersCell.codify({"dataset": "synthetic", "params": params})
+    found = {}
+    exec(text, found)
+    assert found["params"] == params and found["dataset"] == "synthetic"
+    assert max(map(len, text.splitlines())) <= 110

@@ -1,20 +1,10 @@
-import ast
-
 import nbformat
 import pytest
-from ruamel.yaml import YAML
 
 from fergit.core import paths
 from fergit.runner import notebooks
 
 SOURCES = sorted(paths.NOTEBOOKS.glob("*.ipynb"))
-DEPS = {  # of every stage that runs a notebook
-    f"{file}:{stage}": body.get("do", body)["deps"]
-    for file in ("dvc.yaml", "studies/dvc.yaml")
-    for stage, body in YAML(typ="safe").load(paths.ROOT / file)["stages"].items()
-    if "notebooks/" in str(body)
-}
-LEFT_OUT = {"errors", "execute", "files", "notebooks", "parallel", "params", "paths", "progress"}  # see dvc.yaml
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -31,19 +21,6 @@ def test_source_notebook_has_one_cell_of_parameters_and_explains_itself(path):
     assert cells[0].cell_type == "markdown" and cells[0].source.startswith("# ")
     code = [cell for cell in cells if cell.cell_type == "code"]
     assert len(cells) - len(code) >= len(code) / 2
-
-
-@pytest.mark.parametrize("stage", DEPS)
-def test_what_a_notebook_imports_is_among_the_deps_of_its_stage(stage):
-    (notebook,) = (dep for dep in DEPS[stage] if dep.endswith(".ipynb"))
-    imported = set()
-    for cell in nbformat.read(paths.ROOT / notebook, as_version=4).cells:
-        for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
-            if isinstance(node, ast.ImportFrom) and node.module.startswith("fergit"):
-                own = [name.name for name in node.names] if node.module == "fergit" else [node.module.split(".")[1]]
-                imported.update(own)
-    left_out = LEFT_OUT | ({"present"} if stage == "dvc.yaml:train" else set())
-    assert {f"src/fergit/{name}.py" for name in imported - left_out} <= set(DEPS[stage])
 
 
 def test_executed_notebook_loses_what_changes_from_run_to_run():

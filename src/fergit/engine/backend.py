@@ -65,6 +65,7 @@ def configure(seed, device="auto", precision="float32", distribution="none"):
 
         if device == "cpu":
             jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_default_matmul_precision", "float32")  # and not TF32, which a GPU would take
         gpus = [d for d in jax.devices() if d.platform == "gpu"]
     else:
         import torch

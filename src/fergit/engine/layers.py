@@ -76,14 +76,16 @@ def _convolve_by_taps(inputs, kernel):
     height, width, channels = inputs.shape[1:]
     pixels = [tf.unstack(row, axis=1) for row in tf.unstack(inputs, axis=1)]  # each (n, channels)
     sums = [[None] * width for _ in range(height)]
-    for (down, right), tap in zip(_shifts(kernel), tf.unstack(tf.reshape(kernel, (-1, *kernel.shape[2:])))):
+    for (down, right), tap in zip(
+        _shifts(kernel), tf.unstack(tf.reshape(kernel, (-1, *kernel.shape[2:]))), strict=True
+    ):
         meets = [
             (y, x) for y in range(height) for x in range(width) if 0 <= y + down < height and 0 <= x + right < width
         ]
         if not meets:
             continue
         products = tf.matmul(tf.concat([pixels[y + down][x + right] for y, x in meets], 0), tap)
-        for (y, x), product in zip(meets, tf.split(products, len(meets))):
+        for (y, x), product in zip(meets, tf.split(products, len(meets)), strict=True):
             sums[y][x] = product if sums[y][x] is None else sums[y][x] + product
     return tf.stack([tf.stack(row, 1) for row in sums], 1)
 

@@ -76,9 +76,9 @@ def build_network(
 
     def convolve(x, filters, kernel, name, activation="relu"):
         start = keras.initializers.HeNormal(seed=next(seeds))
-        return Convolution(
-            filters, kernel, padding="same", activation=activation, kernel_initializer=start, name=name
-        )(x)
+        return Convolution(filters, kernel, padding="same", activation=activation, kernel_initializer=start, name=name)(
+            x
+        )
 
     def normalize(x, name):
         # Shared among devices, a batch is still normalized as one.

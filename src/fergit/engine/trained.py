@@ -1,5 +1,6 @@
 """Trained networks: saved, read again, and what they predict."""
 
+import itertools
 import json
 import os
 import resource
@@ -148,8 +149,7 @@ def train_and_test(model, faces, params, dataset, seed):
     state = read_state(file) if file.exists() else None
     if state is not None:
         with np.load(file, allow_pickle=False) as arrays:
-            probabilities = {part: arrays[part] for part in ("validation", "test")}
-        return Outcome(Training(**state["training"]), state["summary"], probabilities)
+            return _outcome(state, arrays, params["predict"]["mirror"])
     keras.utils.clear_session()
     configure(seed, settings["device"], settings["precision"], settings["distribution"])
     network = build_network(model, len(faces.classes), seed=seed, **params["network"])
@@ -157,10 +157,15 @@ def train_and_test(model, faces, params, dataset, seed):
     summary = summarize(training, network, seen, sections, dataset, seed)
     configure(seed, settings["device"])  # it is tested in float32, as `load_trained` does
     plain = in_float32(network, params["network"])
-    probabilities = {
-        part: predict(plain, faces.images[faces.split == part], params["predict"]["mirror"])
-        for part in ("validation", "test")
+    arrays = {
+        f"{part}_{mirror}": predict(plain, faces.images[faces.split == part], mirror)
+        for part, mirror in itertools.product(("validation", "test"), (False, True))
     }
     state = {"training": vars(training), "summary": summary}
-    write_arrays(file, state=np.array(json.dumps(state)), **probabilities)
-    return Outcome(training, summary, probabilities)
+    write_arrays(file, state=np.array(json.dumps(state)), **arrays)
+    return _outcome(state, arrays, params["predict"]["mirror"])
+
+
+def _outcome(state, arrays, mirror):
+    probabilities = {part: arrays[f"{part}_{mirror}"] for part in ("validation", "test")}
+    return Outcome(Training(**state["training"]), state["summary"], probabilities)

@@ -4,12 +4,11 @@ import pandas as pd
 
 from fergit.analysis import gradcam, leaks, metrics, study_report
 from fergit.analysis.report import PAIR
-from fergit.core import paths
+from fergit.core import params, paths
 from fergit.core.errors import FergitError
 from fergit.core.files import read_json, read_table
 from fergit.pages import present
 from fergit.paper import published
-from fergit.runner import params
 
 REAL = ("fergit", "ckplus", "fer2013")
 GRADCAM = ("dataset", "model", "n_test", "confidence_level", "area", "sizes")  # keys of their metrics.json
@@ -287,7 +286,7 @@ def _persons(found):
     ]
     if not networks:
         return ""
-    evaluate = params.load_params()["evaluate"]
+    evaluate = params.read(paths.PARAMS)["evaluate"]
     said = []
     for network in networks:
         by_frames, by_persons = (study["draws"][network] for study in (frames, persons))
@@ -545,7 +544,7 @@ def _regions(found):
 def read_studies():
     """metrics.json of each study that was run, in the order of studies/params.yaml."""
     found = {}
-    for name in params.load_studies():
+    for name in params.read(paths.STUDIES)["studies"]:
         file = paths.study(name) / "metrics.json"
         if file.exists():
             remedy = f"`dvc repro -f studies/dvc.yaml:report@{name}` writes it again"
@@ -694,7 +693,7 @@ def _not_run(reports, found):
     ]
     lines += [
         f"- {entry['question']} `dvc repro studies/dvc.yaml:report@{name}`, with `datasets: [{entry['dataset']}]`"
-        for name, entry in params.load_studies().items()
+        for name, entry in params.read(paths.STUDIES)["studies"].items()
         if name not in found
     ]
     lines += [

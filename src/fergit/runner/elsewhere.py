@@ -1,8 +1,8 @@
 """Trainings on another machine, such as one with a GPU, that may lack TensorFlow, DVC and the original data.
 
 ``python -m fergit.runner.elsewhere pack FOLDER NAME...`` writes what the pipeline (the name ``pipeline``) and studies
-(theirs) have to train; ``... run FOLDER`` trains it there, as much as fits into some seconds. What it leaves in ``work/``
-there, copied into ``work/`` here, is taken up by `dvc repro` as if it had been trained here.
+(theirs) have to train; ``... run FOLDER`` trains it there, as much as fits into some seconds. What it leaves in
+``work/`` there, copied into ``work/`` here, is taken up by `dvc repro` as if it had been trained here.
 """
 
 import argparse

@@ -4,6 +4,7 @@ import errno
 import importlib.util
 import logging
 import os
+import pprint
 import re
 import tempfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from papermill.translators import PythonTranslator, papermill_translators
 
 from fergit.core import paths, progress
 from fergit.core.errors import FergitError
@@ -31,6 +33,25 @@ ENVIRONMENT = {
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # a debugger's warning about frozen modules
     "MPLCONFIGDIR": str(paths.WORK / "matplotlib"),  # no style of the user's own
 }
+
+
+class ParametersCell(PythonTranslator):
+    """The injected cell, in lines that fit a page, and the same bytes whether or not the user installed black."""
+
+    @classmethod
+    def translate_dict(cls, values):
+        return pprint.pformat(values, width=100, sort_dicts=False)
+
+    @classmethod
+    def assign(cls, name, text):
+        return f"{name} = " + text.replace("\n", "\n" + " " * len(f"{name} = "))
+
+    @classmethod
+    def codify(cls, parameters, comment="Parameters"):
+        return super(PythonTranslator, cls).codify(parameters, comment)
+
+
+papermill_translators.register("python", ParametersCell)
 
 
 def set_environment():

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from fergit.core import paths, progress
-from fergit.core.errors import FergitError
 from fergit.core.files import keep_newest, write_json, write_table
+from fergit.core.params import stage_params
 from fergit.data import datasets
-from fergit.runner.params import load_params, load_studies, stage_params, with_values
+from fergit.runner.schema import TRAINING, load_params, load_study
 
 KEYS = ("variant", "network", "seed")  # of a training, first in every table
 
@@ -46,16 +46,9 @@ def study_tasks(name):
     FergitError
         There is no such study, or a key or value is not one that params.yaml allows.
     """
-    known, params = load_studies(), load_params()
-    if name not in known:
-        raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
-    entry, tasks = known[name], []
-    for value in entry["values"]:
-        changes = entry["set"] | {entry["vary"]: value}
-        changed = with_values(params, changes, entry["dataset"], f"studies/params.yaml: {name}")
-        for model, seed in itertools.product(entry["models"], entry["seeds"]):
-            tasks.append(_task(str(value), changed, entry["dataset"], model, seed))
-    return tasks
+    study, variants = load_study(name)
+    several = itertools.product(variants.items(), study["models"], study["seeds"])
+    return [_task(variant, params, study["dataset"], model, seed) for (variant, params), model, seed in several]
 
 
 def run(name):
@@ -93,9 +86,8 @@ def run(name):
 
 
 def _task(variant, params, dataset, model, seed):
-    sections = {name: params[name] for name in ("network", "augmentation", "train", "predict")}
-    own = {dataset: {"overrides": params[dataset]["overrides"]}}
-    settings = stage_params("train", sections | own, dataset=dataset)
+    merged = stage_params("train", params, dataset=dataset)
+    settings = {section: merged[section] for section in (*TRAINING, "predict")}
     return Task(variant, dataset, model, seed, params[dataset]["split"], settings)
 
 

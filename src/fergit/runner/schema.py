@@ -1,4 +1,4 @@
-"""params.yaml, typed: what may stand in it, and which of it a stage may read."""
+"""What params.yaml and studies/params.yaml may hold; a wrong value is refused in one line, before any stage runs."""
 
 import copy
 import difflib
@@ -8,14 +8,13 @@ import reprlib
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
+from fergit.core.params import LONGEST, merge, plain, read, tracked_params
 
 SHOWN = reprlib.Repr()  # of a value in a message: aliases of aliases can make a few lines of YAML gigabytes long
 SHOWN.maxstring = SHOWN.maxother = 80
-LONGEST = 200  # characters that a message says of a value or key
 
 
 def _each_once(entries):
@@ -248,17 +247,7 @@ class StudiesParams(Section):
 
 
 def load_params(path=None):
-    """Read and check params.yaml.
-
-    Parameters
-    ----------
-    path : path, optional
-        Another file than the project's own.
-
-    Returns
-    -------
-    dict
-        As in the file, with every data set's overrides known to be valid too.
+    """Read and check params.yaml (or `path`): all of it, each data set's overrides too.
 
     Raises
     ------
@@ -266,20 +255,14 @@ def load_params(path=None):
         No such file, no YAML, or a value that is not allowed: names the key, the value and what is allowed.
     """
     path = path or paths.PARAMS
-    values = _read(path)
-    _validate(values, paths.relative(path))
+    values = read(path)
+    _check(values, paths.relative(path))
     return values
 
 
 def load_studies():
-    """Read and check studies/params.yaml: its studies by name, each a dict of `StudyParams`.
-
-    Raises
-    ------
-    FergitError
-        As `load_params`.
-    """
-    values, name = _read(paths.STUDIES), paths.relative(paths.STUDIES)
+    """Read and check studies/params.yaml: studies by name, each a dict of `StudyParams`. Raises as `load_params`."""
+    values, name = read(paths.STUDIES), paths.relative(paths.STUDIES)
     try:
         StudiesParams.model_validate(values)
     except ValidationError as error:
@@ -289,129 +272,65 @@ def load_studies():
     return values["studies"]
 
 
-def with_values(params, changes, dataset, name):
-    """All of params.yaml with some values changed that decide a training.
+def load_study(name):
+    """A study of studies/params.yaml: the dict of `StudyParams`, and the parameters of its trainings by value.
 
-    Parameters
-    ----------
-    params : dict
-        Of `load_params`; it stays as it is.
-    changes : dict
-        By their names in params.yaml, such as ``{"train.epochs": 20}``.
-    dataset : str
-        Whose training it is for.
-    name : str
-        Where the changes come from, for the messages.
+    The parameters are what DVC tracks for the study, with the study's values in their place, by ``str(value)``.
 
     Raises
     ------
     FergitError
-        There is no such key, its value is not allowed, or it cannot differ from training to training.
+        There is no such study, or a key or value is not one that params.yaml allows.
     """
+    known, params = load_studies(), load_params()
+    if name not in known:
+        raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
+    study = known[name]
+    tracked = tracked_params("studies/dvc.yaml:train", name=name)
+    variants = {}
+    for value in study["values"]:
+        changed = _with(params, study["set"] | {study["vary"]: value}, study["dataset"], f"studies/params.yaml: {name}")
+        variants[str(value)] = {section: changed[section] for section in tracked if section != "studies"}
+    return study, variants
+
+
+def check_studies():
+    """Check every study with every value; raises as `load_study`."""
+    for name in load_studies():
+        load_study(name)
+
+
+def _with(params, changes, dataset, name):
+    """All of params.yaml with some values changed that decide a training, checked; `name` is for the message."""
     values = copy.deepcopy(params)
     for key, value in changes.items():
         *parents, last = key.split(".")
         section, own = values, values[dataset]["overrides"]
         for parent in parents:
             section, own = (level.get(parent) if isinstance(level, dict) else None for level in (section, own))
-        known = isinstance(section, dict) and last in section and parents and parents[0] in (*TRAINING, dataset)
+        known = (
+            isinstance(section, dict) and last in section and parents and parents[0] in (*TRAINING, "predict", dataset)
+        )
         if not known:
-            allowed = f"those of {', '.join(TRAINING)} and {dataset}"
-            raise FergitError(f"{name}: unknown key {_plain(key)}; allowed: {allowed}")
+            allowed = f"those of {', '.join(TRAINING)}, predict and {dataset}"
+            raise FergitError(f"{name}: unknown key {plain(key)}; allowed: {allowed}")
         if key in FIXED:
             raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
         section[last] = value
         if isinstance(own, dict) and last in own:
-            own[last] = value  # or the data set's own block would go first
-    _validate(values, name)
+            own[last] = value  # or the data set's own block would win
+    _check(values, name)
     return values
 
 
-def _read(path):
-    """A YAML file that holds sections: dict."""
-    name = paths.relative(path)
-    try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FergitError(f"{name}: no such file; `git checkout {name}` brings it back") from None
-    except UnicodeDecodeError:
-        raise FergitError(f"{name}: not UTF-8 text") from None
-    except OSError as error:
-        raise FergitError(f"{name}: cannot be read ({error.strerror})") from None
-    except Exception as error:  # ruamel lets ValueError, RecursionError and others through, beside its own
-        where = getattr(error, "problem_mark", None)
-        line = f", line {where.line + 1}" if where else ""
-        problem = str(getattr(error, "problem", None) or error or type(error).__name__).splitlines()[0]
-        raise FergitError(f"{name}{line}: not valid YAML: {_plain(problem)}") from None
-    if not isinstance(values, dict):
-        found = "is empty" if values is None else f"holds {'a list' if isinstance(values, list) else _shown(values)}"
-        raise FergitError(f"{name}: {found}; allowed: sections of lines `key: value`")
-    return values
-
-
-def stage_params(stage, injected=None, **items):
-    """The parameters of a stage: just the sections that dvc.yaml lists for it, the data set's own block merged in.
-
-    So no stage can read what DVC does not track, and a notebook run by hand gets what the pipeline would give it.
-
-    Parameters
-    ----------
-    stage : str
-        A name in dvc.yaml, without its ``@...``.
-    injected : dict, optional
-        The same sections from elsewhere (the runner's, of a queued experiment); None reads params.yaml.
-    **items : str
-        What dvc.yaml's templates need: ``dataset="ckplus"``, ``model="residual"``, ``seed=0``.
-
-    Returns
-    -------
-    dict
-        Section by section, such as ``{"train": {"epochs": 100, ...}, "network": {...}}``.
-
-    Raises
-    ------
-    FergitError
-        As `load_params`.
-    """
-    sections = tracked_params(stage, **items) if injected is None else injected
-    own = sections.get(items.get("dataset"), {})
-    merged = _merge(sections | own, own.get("overrides", {}))
-    return {name: values for name, values in merged.items() if name not in (items.get("dataset"), "overrides")}
-
-
-def tracked_params(stage, **items):
-    """The sections of params.yaml that dvc.yaml lists for a stage, as the runner injects them; see `stage_params`."""
-    params = load_params()
-    body = YAML(typ="safe", pure=True).load(paths.PIPELINE.read_text(encoding="utf-8"))["stages"][stage]
-    sections = {}
-    for template in body.get("do", body).get("params", []):
-        key = re.sub(r"\$\{item(?:\.(\w+))?\}", lambda match: str(items[match[1] or "dataset"]), template)
-        value, target = params, sections
-        *parents, last = key.split(".")
-        try:
-            for parent in parents:
-                value, target = value[parent], target.setdefault(parent, {})
-            target[last] = value[last]
-        except KeyError as missing:
-            raise FergitError(f"{stage}: no {missing.args[0]!r} in {paths.relative(paths.PARAMS)}") from None
-    return sections
-
-
-def _merge(base, changes):
-    return base | {
-        key: _merge(base[key], value) if isinstance(value, dict) and isinstance(base.get(key), dict) else value
-        for key, value in changes.items()
-    }
-
-
-def _validate(values, name):
+def _check(values, name):
     where = ()
     try:
         params = Params.model_validate(values)
         for dataset in Dataset.__args__:
             for section, changes in getattr(params, dataset).overrides.items():
                 where = (dataset, "overrides", section)
-                Params.model_fields[section].annotation.model_validate(_merge(values[section], changes))
+                Params.model_fields[section].annotation.model_validate(merge(values[section], changes))
     except ValidationError as error:
         first = _first(error)
         raise FergitError(f"{name}: {_explain(first, (*where, *first['loc']))}") from None
@@ -426,7 +345,7 @@ def _explain(error, where, model=None):
     """One line for a pydantic error: the key, the value, what is allowed."""
     unknown = error["type"] in UNKNOWN or error["type"] == "literal_error" and where[-1] == "[key]"
     where = [part for part in where if part != "[key]"]
-    key = _plain(".".join(map(str, where)))
+    key = plain(".".join(map(str, where)))
     if unknown:
         known = list(model.model_fields) if model else _known_keys(where[:-1])
         near = difflib.get_close_matches(str(where[-1])[:LONGEST], known, 1, 0.5)
@@ -434,7 +353,7 @@ def _explain(error, where, model=None):
     if error["type"] == "missing":
         return f"{key} is missing"
     if error["type"] == "value_error":
-        said = _plain(str(error["ctx"]["error"]))
+        said = plain(str(error["ctx"]["error"]))
         return f"{key}: {said}" if key else said
     if error["type"] in ("too_short", "too_long"):
         bound = error["ctx"].get("min_length") or error["ctx"]["max_length"]
@@ -449,15 +368,9 @@ def _shown(value):
     if value is None or isinstance(value, bool):
         return {None: "empty", True: "true", False: "false"}[value]
     try:
-        return _plain(SHOWN.repr(value))
+        return plain(SHOWN.repr(value))
     except ValueError:  # Python writes out no number of more than 4,300 digits
         return f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
-
-
-def _plain(text):
-    """Text of the user's own, short, and without line ends or what else moves a terminal's cursor."""
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
 def _known_keys(where):

@@ -5,7 +5,7 @@ from ruamel.yaml import YAML
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.runner.params import load_params, stage_params, tracked_params
+from fergit.runner.schema import load_params
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_one_line_names_key_value_and_what_is_allowed(changed, key, value, said)
     [
         ("train: [1\n", "not valid YAML"),
         ("datasets: [a]\ndatasets: [b]\n", "not valid YAML"),
-        ("", "is empty; allowed: sections"),
+        ("", "is empty; allowed: lines"),
         ("\xff", "not UTF-8"),
     ],
 )
@@ -178,22 +178,6 @@ def test_missing_file_and_missing_key(tmp_path, changed):
     path.write_text(path.read_text().replace("beta_1", "beta1"))
     with pytest.raises(FergitError, match="unknown key train.beta1; did you mean beta_1?"):
         load_params(path)
-
-
-def test_a_stage_gets_what_dvc_tracks_and_no_more():
-    assert set(tracked_params("evaluate", dataset="ckplus", model="basic")) == {"seeds", "evaluate", "ckplus"}
-    assert stage_params("preprocess", dataset="fer2013") == {"split": {"seed": 0, "leave_out_copies": False}}
-    assert set(stage_params("train", dataset="ckplus", model="basic", seed=0)) == {"network", "augmentation", "train"}
-
-
-def test_a_data_sets_overrides_are_merged_in():
-    sections = {
-        "train": {"epochs": 100, "reduce_lr": {"patience": 15, "factor": 0.1}},
-        "ckplus": {"overrides": {"train": {"reduce_lr": {"factor": 0.5}}}},
-    }
-    merged = stage_params("train", sections, dataset="ckplus")
-    assert merged == {"train": {"epochs": 100, "reduce_lr": {"patience": 15, "factor": 0.5}}}
-    assert sections["train"]["reduce_lr"]["factor"] == 0.1
 
 
 def test_every_comment_says_where_a_value_comes_from():
