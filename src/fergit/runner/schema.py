@@ -31,7 +31,7 @@ def _rates(rates):
     return rates
 
 
-Dataset = Literal["synthetic", "fer2013", "fergit", "ckplus"]
+Dataset = Literal["synthetic", "fer2013", "fergit", "ckplus", "fer2013_best", "fergit_best"]
 Network = Literal["basic", "residual"]
 Seed = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -194,6 +194,8 @@ class Params(Section):
     synthetic: DatasetParams
     fer2013: Fer2013Params
     fergit: FergitParams
+    fer2013_best: Fer2013Params
+    fergit_best: FergitParams
     ckplus: CkplusParams
 
     @model_validator(mode="after")
@@ -225,7 +227,7 @@ class StudyParams(Section):
     seeds: Annotated[list[Seed], Several, EachOnce]
     set: dict[str, Value]
     vary: str
-    values: Annotated[list[Value], Several, EachOnce]
+    values: Annotated[list[Value], Several, EachOnce] | Annotated[dict[str, dict[str, Value]], Several]
 
     @model_validator(mode="after")
     def _varies(self):
@@ -289,7 +291,8 @@ def load_study(name):
     tracked = tracked_params("studies/dvc.yaml:train", name=name)
     variants = {}
     for value in study["values"]:
-        changed = _with(params, study["set"] | {study["vary"]: value}, study["dataset"], f"studies/params.yaml: {name}")
+        own = study["values"][value] if isinstance(study["values"], dict) else {study["vary"]: value}
+        changed = _with(params, study["set"] | own, study["dataset"], f"studies/params.yaml: {name}")
         variants[str(value)] = {section: changed[section] for section in tracked if section != "studies"}
     return study, variants
 
