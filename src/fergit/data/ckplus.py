@@ -16,7 +16,7 @@ from fergit.data.archives import open_archive
 CLASSES = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
 COUNTS = (135, 54, 177, 75, 207, 84, 249)  # 981 frames of 327 sequences of 118 subjects
 SUBJECTS, SEQUENCES = 118, 327
-PIXELS_SHA256 = "b7027bfb21aac67ae4c98b2dfc39ac0843b4bf308fb9e3f3863ebec5f94c12fe"  # by sample_id; of the common copy
+PIXELS_SHA256 = "2c107499c49aee3ef32276f3caca9ff4e6c69e096de8ffaa4d28de3926241513"  # by sample_id; of the common copy
 
 ALIASES = {"angry": "anger", "happiness": "happy", "sad": "sadness", "surprised": "surprise"}
 ALIASES |= {name: name for name in CLASSES}
