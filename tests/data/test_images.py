@@ -155,4 +155,4 @@ def test_other_sizes_are_counted(tmp_path):
     with open_archive(tmp_path) as archive:
         assert of_other_size(archive, ["a.png"]) == []
         (sentence,) = of_other_size(archive, archive.names)
-    assert sentence == "2 images are not 48x48 pixels and were resized, such as b.png"
+    assert sentence == "images not of 48x48 pixels, resized: 2, such as b.png"

@@ -133,7 +133,7 @@ def nearest(images, others):
 
 
 def _standardized(images):
-    """Each image with mean 0 and length 1, as its parts that are even and odd under mirroring: float64 (n, 1152) each."""
+    """Each image with mean 0 and length 1, as its even and its odd part under mirroring: float64 (n, 1152) each."""
     values = images - images.mean(axis=(1, 2), keepdims=True)  # float64: in float32 the fourth decimal is not sure
     length = np.sqrt((values**2).sum(axis=(1, 2), keepdims=True) * 2)
     values = np.divide(values, length, out=np.zeros_like(values), where=length > 0)

@@ -29,10 +29,9 @@ COLUMNS = {  # the file's, in their order, by the names that FER2013's classes h
 VOTES = list(COLUMNS.values())
 
 
-def find(folder=None):
-    """The file of votes in a folder (data/external/), or None: nothing but the notebook on labels needs it."""
-    folder = folder or paths.EXTERNAL
-    there = sorted(folder.iterdir()) if folder.is_dir() else []
+def find():
+    """The file of votes in data/external/, or None."""
+    there = sorted(paths.EXTERNAL.iterdir()) if paths.EXTERNAL.is_dir() else []
     return next((path for path in there if re.fullmatch(NAME, path.name.lower()) and path.is_file()), None)
 
 

@@ -68,7 +68,7 @@ def decode_all(archive, names):
 def of_other_size(archive, names):
     """A sentence on the members that are not 48x48 pixels, in a list; an empty list where all are."""
     odd = [name for name, data in archive.read_all(names) if image_size(data) != (SIDE, SIDE)]
-    return [f"{len(odd):,} images are not {SIDE}x{SIDE} pixels and were resized, such as {odd[0]}"] if odd else []
+    return [f"images not of {SIDE}x{SIDE} pixels, resized: {len(odd):,}, such as {odd[0]}"] if odd else []
 
 
 def image_size(data):

@@ -90,7 +90,7 @@ def fetch(dataset, settings):
                 entries.append(entry | _keep(path, checked.members, folder, source))
                 differences += [f"{source}: {sentence}" for sentence in checked.differences]
         manifest = {"dataset": dataset, "images": sum(entry["images"] for entry in entries), "sources": entries}
-        manifest["votes"] = _votes(folder) if "fer2013" in SOURCES[dataset] else None
+        manifest["votes"] = _votes(folder, differences) if "fer2013" in SOURCES[dataset] else None
         manifest["differences"] = differences
         write_json(folder / "manifest.json", manifest)
     _say(manifest)
@@ -168,13 +168,17 @@ def _of_file(path):
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _votes(folder):
+def _votes(folder, differences):
     """FER+'s votes beside the data set, where they are: nothing but the notebook on labels needs them."""
     path = ferplus.find()
     if path is None:
         return None
-    ferplus.read(path)
-    print(f"FER+: taken from {paths.relative(path)}")
+    try:
+        ferplus.read(path)
+    except FergitError as error:
+        differences.append(f"ferplus: not taken, {error}")
+        return None
+    print(f"ferplus: taken from {paths.relative(path)}")
     return _keep(path, (), folder, "ferplus")
 
 
@@ -263,7 +267,11 @@ def _compare(counts, published, where):
 def _left_out(archive, names):
     """A sentence on the files that are not read, in a list."""
     others = sorted(set(archive.names) - set(names))
-    return [f"{len(others):,} files are in no known folder and are not read, such as {others[0]}"] if others else []
+    return (
+        [f"files in no known folder or of no known kind, not read: {len(others):,}, such as {others[0]}"]
+        if others
+        else []
+    )
 
 
 def _say(manifest):
