@@ -6,7 +6,7 @@ os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "KERAS_BACK
 import pytest
 
 from fergit.core.errors import FergitError
-from fergit.data import datasets
+from fergit.data import sources
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def real_file():
 
     def find(source):
         try:
-            return datasets._find(source, False)
+            return sources.find(source, False)
         except FergitError as error:
             pytest.skip(str(error))
 

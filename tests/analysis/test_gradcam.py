@@ -16,7 +16,7 @@ from fergit.analysis import gradcam
 from fergit.analysis.regions import REGIONS, regions
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.faces import make_faces, save_processed
+from fergit.core.faces import make_faces
 from fergit.core.files import write_json
 from fergit.data.synthetic import CLASSES, draw_faces
 from fergit.engine import training
@@ -346,7 +346,7 @@ def test_a_photograph_without_a_face_is_one_line(tmp_path):
 def test_the_notebook_runs_and_shows_means_only(tmp_path):
     clone = Clone(tmp_path / "clone")
     faces = drawn(80, 0)
-    save_processed(faces, clone.root / "data/processed/synthetic.npz")
+    faces.save(clone.root / "data/processed/synthetic.npz")
     network = build_network("basic", len(CLASSES), seed=3)
     folder = clone.root / "models/synthetic/basic"
     folder.mkdir(parents=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fergit.core.errors import FergitError
-from fergit.core.faces import concatenate, load_processed, make_faces, save_processed
+from fergit.core.faces import concatenate, load_processed, make_faces
 
 CLASSES = ("cross", "glad")
 
@@ -24,12 +24,12 @@ def same(one, other):
 
 
 def test_what_was_saved_is_loaded(tmp_path, faces):
-    save_processed(faces, tmp_path / "a.npz")
+    faces.save(tmp_path / "a.npz")
     assert same(load_processed("a", path=tmp_path / "a.npz"), faces)
 
 
 def test_parts(tmp_path, faces):
-    save_processed(faces, tmp_path / "a.npz")
+    faces.save(tmp_path / "a.npz")
     some = load_processed("a", parts=("train", "validation"), path=tmp_path / "a.npz")
     assert some.split.tolist() == ["train", "train", "validation", "train"]
     assert np.array_equal(some.images, faces.images[[0, 2, 3, 4]])
@@ -39,12 +39,12 @@ def test_parts(tmp_path, faces):
 
 def test_the_same_faces_give_the_same_bytes(tmp_path, faces):
     for name in ("a.npz", "b.npz"):
-        save_processed(faces, tmp_path / name)
+        faces.save(tmp_path / name)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
 def test_no_release_of_python_has_headers_of_its_own(tmp_path, faces):
-    save_processed(faces, tmp_path / "a.npz")
+    faces.save(tmp_path / "a.npz")
     with zipfile.ZipFile(tmp_path / "a.npz") as archive:
         members = archive.infolist()
     # The version was 45 before Python 3.11.7, and an extra field was there, for what np.savez asks for.
@@ -55,14 +55,14 @@ def test_no_release_of_python_has_headers_of_its_own(tmp_path, faces):
 
 def test_every_image_needs_a_part_and_a_name(tmp_path, faces):
     with pytest.raises(FergitError, match="x/ä 0 is in none of the parts"):
-        save_processed(faces.with_split(["", *faces.split[1:]]), tmp_path / "a.npz")
+        faces.with_split(["", *faces.split[1:]]).save(tmp_path / "a.npz")
     with pytest.raises(FergitError, match="x is there twice"):
         make_faces(faces.images[:2], [0, 0], CLASSES, "synthetic", ["x", "x"])
     assert not list(tmp_path.iterdir())
 
 
 def test_a_failed_save_leaves_the_earlier_file(tmp_path, faces, monkeypatch):
-    save_processed(faces, tmp_path / "a.npz")
+    faces.save(tmp_path / "a.npz")
 
     def fail(file, *_, **__):
         file.write(b"half")
@@ -70,7 +70,7 @@ def test_a_failed_save_leaves_the_earlier_file(tmp_path, faces, monkeypatch):
 
     monkeypatch.setattr(np.lib.format, "write_array", fail)
     with pytest.raises(OSError):
-        save_processed(faces.take([0]), tmp_path / "a.npz")
+        faces.take([0]).save(tmp_path / "a.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
     assert same(load_processed("a", path=tmp_path / "a.npz"), faces)
 
@@ -109,7 +109,7 @@ def test_files_that_are_broken(tmp_path, faces):
     path = tmp_path / "a.npz"
     with pytest.raises(FergitError, match="no such file; `dvc repro preprocess@a`"):
         load_processed("a", path=path)
-    save_processed(faces, path)
+    faces.save(path)
     whole = path.read_bytes()
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
         file.writestr("images.npy", b"no array")

@@ -68,7 +68,9 @@ def test_a_csv_is_an_archive_of_one(tmp_path, name, pack_bytes):
         assert list(opened.read_all(opened.names)) == [("t.csv", b"a,b\n")]
 
 
-@pytest.mark.parametrize("name", ["../out.txt", "/out.txt", "a/../../out.txt", "a\\..\\out.txt", "C:/out.txt"])
+@pytest.mark.parametrize(
+    "name", ["../out.txt", "/out.txt", "a/../../out.txt", "a\\..\\out.txt", "C:/out.txt", "\\out.txt"]
+)
 @pytest.mark.parametrize("kind", ["a.zip", "a.tar.gz"])
 def test_members_outside_are_refused(tmp_path, kind, name):
     write = write_zip if kind == "a.zip" else write_tar
@@ -81,15 +83,6 @@ def test_members_outside_are_refused(tmp_path, kind, name):
 def test_links_and_devices_are_refused_in_tar(tmp_path, kind):
     path = write_tar(tmp_path / "a.tar", {"link": b""}, type=kind, linkname="/etc/passwd")
     with pytest.raises(FergitError, match="link"), open_archive(path):
-        pass
-
-
-def test_links_are_refused_in_zip(tmp_path):
-    info = zipfile.ZipInfo("link")
-    info.create_system, info.external_attr = 3, 0o120777 << 16
-    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
-        file.writestr(info, "/etc/passwd")
-    with pytest.raises(FergitError, match="link"), open_archive(tmp_path / "a.zip"):
         pass
 
 
@@ -140,7 +133,7 @@ def test_too_much_is_refused(tmp_path, monkeypatch):
         pass
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(bytes(2_000_000)))
     with open_archive(tmp_path / "a.csv.gz") as opened, pytest.raises(FergitError, match="unpacked"):
-        opened.open("a.csv").read()
+        list(opened.read_all(opened.names))
     monkeypatch.setattr(archives, "MAX_MEMBERS", 1)
     with pytest.raises(FergitError, match="members"), open_archive(write_zip(tmp_path / "b.zip")):
         pass
@@ -186,7 +179,7 @@ SPARSE = pax_record(GNU_sparse_major=1, GNU_sparse_minor=0, GNU_sparse_name="x",
 def test_a_tar_header_takes_no_memory_that_it_claims(tmp_path, start, filling):
     """Three gigabytes where a name or comment should be: tarfile alone would read them all."""
     (tmp_path / "a.tar.gz").write_bytes(gzip.compress(start) + gzip.compress(filling * (1 << 20), 1) * 4)
-    with pytest.raises(FergitError, match=r"a header of more than 1 MiB"), open_archive(tmp_path / "a.tar.gz"):
+    with pytest.raises(FergitError, match="a part of more than 64 MiB|damaged"), open_archive(tmp_path / "a.tar.gz"):
         pass
 
 
@@ -234,11 +227,11 @@ def test_encrypted_or_packed_by_something_rare_is_refused(tmp_path):
     data = bytearray(write_zip(path).read_bytes())
     data[directory(path) + 8] |= 1
     path.write_bytes(data)
-    with pytest.raises(FergitError, match=r"'b/two\.txt' is encrypted"), open_archive(path):
+    with pytest.raises(FergitError, match=r"'b/two\.txt' is encrypted or not packed by deflate"), open_archive(path):
         pass
     with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as file:  # 45 bytes of it become a megabyte, all at once
         file.writestr("a", bytes(1 << 20))
-    with pytest.raises(FergitError, match="'a' is not packed by deflate"), open_archive(path):
+    with pytest.raises(FergitError, match="'a' is encrypted or not packed by deflate"), open_archive(path):
         pass
 
 
@@ -324,14 +317,6 @@ def test_what_may_not_be_read_is_named(someone):
     path = write_zip(someone / "a.zip")
     path.chmod(0)
     with pytest.raises(FergitError, match=r"a\.zip: may not be read"), open_archive(path):
-        pass
-
-
-def test_other_kinds_are_refused(tmp_path):
-    (tmp_path / "a.rar").write_bytes(b"x")
-    with pytest.raises(FergitError, match="allowed: a folder"), open_archive(tmp_path / "a.rar"):
-        pass
-    with pytest.raises(FergitError, match="no such file"), open_archive(tmp_path / "none.zip"):
         pass
 
 

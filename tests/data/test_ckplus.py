@@ -38,7 +38,10 @@ def test_subject_and_sequence_from_the_name(tmp_path, kind):
         ((), "no images"),
         (("anger/face1.png",), r"face1\.png: expected a name as S010_004_00000017\.png"),
         (("bored/S010_004_00000017.png",), "unknown emotion 'bored'; allowed: anger"),
-        (("anger/S010_004_00000017.png", "fear/S010_004_00000017.png"), "ckplus/S010_004_00000017 is there twice"),
+        (
+            ("anger/S010_004_00000017.png", "fear/S010_004_00000017.png"),
+            r"S010_004_00000017 is there twice \(CK\+48/anger/S0.*png and CK\+48/fear/S0.*png\)",
+        ),
     ],
 )
 def test_bad_names(tmp_path, names, message):

@@ -10,7 +10,7 @@ import pytest
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.data import datasets, muxspace
+from fergit.data import copies, datasets, ferplus, muxspace, sources, synthetic
 from fergit.paper import published
 
 CLASSES = datasets.CLASSES["fer2013"]
@@ -69,7 +69,7 @@ def ckplus_files():
 
 def test_fer2013(folders, settings, capsys):
     write_fer2013()
-    manifest = datasets.fetch("fer2013", settings)
+    manifest = sources.fetch("fer2013", settings)
     assert manifest["images"] == 70 and manifest == json.loads((paths.RAW / "fer2013/manifest.json").read_text())
     (entry,) = manifest["sources"]
     assert entry["form"] == "csv" and entry["counts"]["train"]["angry"] == 4
@@ -83,7 +83,7 @@ def test_fer2013(folders, settings, capsys):
 def test_fergit(folders, settings):
     write_fer2013()
     write(paths.EXTERNAL / "muxspace", muxspace_files())
-    manifest = datasets.fetch("fergit", settings)
+    manifest = sources.fetch("fergit", settings)
     assert [entry["file"] for entry in manifest["sources"]] == ["fer2013.csv", "muxspace.zip"]
     faces = datasets.preprocess("fergit", settings)
     assert len(faces) == 80 and faces.source.tolist() == ["fer2013"] * 70 + ["muxspace"] * 10
@@ -94,7 +94,7 @@ def test_fergit(folders, settings):
 def test_ckplus(folders, settings, protocol):
     settings["split"]["protocol"] = protocol
     write(paths.EXTERNAL / "ckplus48", ckplus_files())
-    datasets.fetch("ckplus", settings)
+    sources.fetch("ckplus", settings)
     faces = datasets.preprocess("ckplus", settings)
     assert len(faces) == 84 and set(faces.split) == {"train", "validation", "test"}
     if protocol == "subjects":
@@ -103,7 +103,7 @@ def test_ckplus(folders, settings, protocol):
 
 def test_synthetic(folders, settings, capsys):
     settings["fetch"]["draw"]["images"] = 700
-    manifest = datasets.fetch("synthetic", settings)
+    manifest = sources.fetch("synthetic", settings)
     faces = datasets.preprocess("synthetic", settings | {"split": {"seed": 0, "held_out": 0.2}})
     assert len(faces) == manifest["images"] == 700 and faces.classes == CLASSES
     assert faces.sample_id[0] == "synthetic/00000" and (faces.group != "").all()
@@ -113,13 +113,13 @@ def test_synthetic(folders, settings, capsys):
 def test_a_folder_and_its_zip_are_the_same(folders, settings):
     write(folders / "elsewhere", ckplus_files())
     (paths.EXTERNAL / "ckplus48").symlink_to(folders / "elsewhere")
-    first = datasets.fetch("ckplus", settings)
-    again = datasets.fetch("ckplus", settings)
+    first = sources.fetch("ckplus", settings)
+    again = sources.fetch("ckplus", settings)
     assert first == again
     images = datasets.load("ckplus").images
     (paths.EXTERNAL / "ckplus48").unlink()
     shutil.move(paths.RAW / "ckplus/ckplus.zip", paths.EXTERNAL / "ckplus48.zip")
-    assert datasets.fetch("ckplus", settings)["sources"][0]["sha256"] == first["sources"][0]["sha256"]
+    assert sources.fetch("ckplus", settings)["sources"][0]["sha256"] == first["sources"][0]["sha256"]
     assert np.array_equal(datasets.load("ckplus").images, images)
 
 
@@ -137,18 +137,18 @@ def test_a_folder_and_its_zip_are_the_same(folders, settings):
 def test_missing_sources_say_what_to_get(folders, settings, dataset, message):
     (paths.EXTERNAL / "archive.zip").write_bytes(b"")
     with pytest.raises(FergitError, match=message) as caught:
-        datasets.fetch(dataset, settings)
+        sources.fetch(dataset, settings)
     assert "there is archive.zip" in str(caught.value) and "\n" not in str(caught.value)
     assert not paths.RAW.exists() or not list(paths.RAW.iterdir())
 
 
 def test_nothing_half_written_and_the_earlier_kept(folders, settings):
     write(paths.EXTERNAL / "ckplus48", ckplus_files())
-    datasets.fetch("ckplus", settings)
+    sources.fetch("ckplus", settings)
     before = {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()}
     write(paths.EXTERNAL / "ckplus48", {"CK+48/fear/S010_001_00000009.png": b"no image"})
     with pytest.raises(FergitError, match="S010_001_00000009"):
-        datasets.fetch("ckplus", settings)
+        sources.fetch("ckplus", settings)
     assert {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()} == before
     assert [path.name for path in paths.RAW.iterdir()] == ["ckplus"]
 
@@ -161,7 +161,7 @@ def test_external_is_no_folder(folders, settings, kind):
     elif kind != "not there":
         paths.EXTERNAL.symlink_to("nowhere" if "nowhere" in kind else paths.EXTERNAL.name)
     with pytest.raises(FergitError, match="ckplus: not in .*external/; get CK") as refused:
-        datasets.fetch("ckplus", settings)
+        sources.fetch("ckplus", settings)
     assert "\n" not in str(refused.value) and list(paths.RAW.iterdir()) == []
 
 
@@ -170,27 +170,27 @@ def test_a_folder_named_like_a_file_is_read_as_the_folder_it_is(folders, setting
     (paths.EXTERNAL / "fer2013.csv").rename(folders / "table")
     (paths.EXTERNAL / "fer2013.csv").mkdir()  # as macOS unpacks it
     with pytest.raises(FergitError, match=r"fer2013\.csv: holds neither fer2013\.csv nor folders"):
-        datasets.fetch("fer2013", settings)
+        sources.fetch("fer2013", settings)
     (folders / "table").rename(paths.EXTERNAL / "fer2013.csv" / "fer2013.csv")
-    assert datasets.fetch("fer2013", settings)["images"] == 70
+    assert sources.fetch("fer2013", settings)["images"] == 70
 
 
 def test_links_to_nowhere_and_strange_names_are_named(folders, settings):
     (paths.EXTERNAL / "fer2013.csv").symlink_to("nowhere")
     with pytest.raises(FergitError, match=r"fer2013\.csv: a link to nowhere, which is not there"):
-        datasets.fetch("fer2013", settings)
+        sources.fetch("fer2013", settings)
     named = {f"fer2013/train/angry/{name}.png": png(1) for name in ("a 'b'", "ä\udcff")}
     (paths.EXTERNAL / "fer2013.csv").unlink()
     write(paths.EXTERNAL, named)
     with pytest.raises(FergitError, match="no plain text; rename it"):
-        datasets.fetch("fer2013", settings)
+        sources.fetch("fer2013", settings)
     assert list(paths.RAW.iterdir()) == []
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_a_full_disk_leaves_what_was_there(folders, settings, monkeypatch, code):
     write(paths.EXTERNAL / "ckplus48", ckplus_files())
-    datasets.fetch("ckplus", settings)
+    sources.fetch("ckplus", settings)
     before = {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()}
 
     def fail(_):
@@ -198,33 +198,36 @@ def test_a_full_disk_leaves_what_was_there(folders, settings, monkeypatch, code)
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(FergitError, match=os.strerror(code)) as refused:
-        datasets.fetch("ckplus", settings)
+        sources.fetch("ckplus", settings)
     assert "\n" not in str(refused.value)
     assert {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()} == before
     assert [path.name for path in paths.RAW.iterdir()] == ["ckplus"]
 
 
 def test_loading_what_is_not_there_or_damaged(folders, settings):
-    with pytest.raises(FergitError, match="nothing there; `dvc repro fetch@ckplus` brings it"):
+    with pytest.raises(FergitError, match="ckplus/manifest.json: no such file; `dvc repro -f fetch@ckplus` brings it"):
         datasets.load("ckplus")
     write(paths.RAW / "ckplus", {"manifest.json": b"{}"})
-    with pytest.raises(FergitError, match="not what fetch wrote"):
+    with pytest.raises(FergitError, match="has no 'sources'; `dvc repro -f fetch@ckplus` brings it"):
         datasets.load("ckplus")
     with pytest.raises(FergitError, match="no data set 'imagenet'; there are synthetic"):
-        datasets.fetch("imagenet", settings)
-    write(paths.RAW / "synthetic", {"manifest.json": b'{"sources": [{"source": "synthetic", "file": "../x.npz"}]}'})
+        sources.fetch("imagenet", settings)
+    manifest = b'{"sources": [{"source": "synthetic", "file": "../x.npz"}], "votes": null}'
+    write(paths.RAW / "synthetic", {"manifest.json": manifest})
     with pytest.raises(FergitError, match=r"synthetic/x\.npz: not what fetch wrote"):
         datasets.load("synthetic")
 
 
 @pytest.mark.parametrize("array", ["labels", "group", "images"])
 def test_drawn_faces_that_do_not_fit_together_are_named(folders, settings, array):
-    datasets.fetch("synthetic", settings)
+    sources.fetch("synthetic", settings)
     file = paths.RAW / "synthetic" / "faces.npz"
     with np.load(file) as arrays:
         held = dict(arrays)
     np.savez(file, **held | {array: held[array][:-1]})
-    with pytest.raises(FergitError, match=r"faces\.npz: not what fetch wrote; `dvc repro -f fetch@synthetic` mends it"):
+    with pytest.raises(
+        FergitError, match=r"faces\.npz: not what fetch wrote; `dvc repro -f fetch@synthetic` brings it"
+    ):
         datasets.load("synthetic")
 
 
@@ -238,7 +241,7 @@ def test_drawn_faces_that_do_not_fit_together_are_named(folders, settings, array
 )
 def test_a_split_that_cannot_be_names_its_key(folders, settings, change, said):
     write(paths.EXTERNAL / "ckplus48", ckplus_files())
-    datasets.fetch("ckplus", settings)
+    sources.fetch("ckplus", settings)
     with pytest.raises(FergitError, match=f"^{said}"):
         datasets.preprocess("ckplus", {"split": settings["split"] | change})
 
@@ -256,41 +259,120 @@ def test_muxspace_is_downloaded(folders, settings, monkeypatch, capsys):
             for name, data in files.items():
                 file.writestr(f"facial_expressions-5fb9c13a/{name}", data)
 
-    monkeypatch.setattr(datasets, "download", download)
+    monkeypatch.setattr(sources, "download", download)
     with pytest.raises(FergitError, match=r"the downloaded data/legend\.csv has sha256"):
-        datasets.fetch("fergit", settings)
+        sources.fetch("fergit", settings)
     import hashlib
 
     monkeypatch.setattr(muxspace, "LEGEND_SHA256", hashlib.sha256(files["data/legend.csv"]).hexdigest())
-    datasets.fetch("fergit", settings)
-    datasets.fetch("fergit", settings)
-    assert asked == [datasets.MUXSPACE_URLS] * 2  # the third time, it was there
+    sources.fetch("fergit", settings)
+    sources.fetch("fergit", settings)
+    assert asked == [sources.MUXSPACE_URLS] * 2  # the third time, it was there
     assert len(datasets.load("fergit")) == 80
 
 
 def test_several_forms_one_is_taken(folders, settings, capsys):
     write_fer2013()
     write(paths.EXTERNAL, {"fer2013.zip": b"damaged", "ferplus_fer2013new.csv": b""})
-    datasets.fetch("fer2013", settings)
-    assert "fer2013.csv; not used: " in capsys.readouterr().out
+    manifest = sources.fetch("fer2013", settings)
+    said = capsys.readouterr()
+    assert "fer2013.csv; not used: " in said.out
+    assert manifest["votes"] is None and "ferplus: not taken, " in said.err  # a broken one ends nothing
+
+
+def test_votes_are_kept_beside_the_images(folders, settings, monkeypatch):
+    write_fer2013()
+    monkeypatch.setattr(ferplus, "ROWS", 1)
+    header = f"Usage,Image name,{','.join(ferplus.COLUMNS)}"
+    (paths.EXTERNAL / "fer2013new.csv").write_text(f"{header}\nTraining,x,0,7,3,0,0,0,0,0,0,0\n")
+    sources.fetch("fer2013", settings)
+    (paths.EXTERNAL / "fer2013new.csv").unlink()
+    assert datasets.votes("fer2013").loc["fer2013/00000"].to_dict() == dict.fromkeys(ferplus.VOTES, 0) | {
+        "happy": 7,
+        "surprise": 3,
+    }
+
+
+def test_usages_are_those_of_the_source(folders, settings):
+    write_fer2013()
+    write(paths.EXTERNAL / "muxspace", muxspace_files())
+    sources.fetch("fergit", settings)
+    loaded = datasets.load("fergit")
+    own = {"held_out": 0.4, "seed": 42, "rule": "sklearn-0.24", "leave_out_copies": True}
+    table = copies.of_test_images(datasets.split("fergit", loaded, own), loaded)
+    official = dict(zip(loaded.sample_id, loaded.split, strict=True))
+    assert [copies.USAGES[official[name]] for name in table["sample_id"]] == table["usage"].tolist()
+    assert set(table["usage"][table["source"] == "muxspace"]) == {""} and (table["usage"] == "Training").any()
+
+
+@pytest.mark.parametrize(
+    "name", ["fer2013.csv.zip", "icml_face_data.csv.zip", "fer2013", "FER2013.CSV", "fer-2013.zip"]
+)
+def test_names_under_which_downloads_come(folders, settings, name):
+    write_fer2013()
+    table = (paths.EXTERNAL / "fer2013.csv").rename(folders / "icml_face_data.csv")
+    if name.endswith("zip"):
+        with zipfile.ZipFile(paths.EXTERNAL / name, "w", zipfile.ZIP_DEFLATED) as file:
+            file.write(table, table.name)
+    else:
+        table.rename(paths.EXTERNAL / name)
+    assert sources.fetch("fer2013", settings)["images"] == 70
+    assert len(datasets.load("fer2013")) == 70
+
+
+def test_the_competitions_zip(folders, settings):
+    write_fer2013()
+    table = (paths.EXTERNAL / "fer2013.csv").rename(folders / "icml_face_data.csv")
+    name = "challenges-in-representation-learning-facial-expression-recognition-challenge.zip"
+    with zipfile.ZipFile(paths.EXTERNAL / name, "w", zipfile.ZIP_DEFLATED) as file:
+        for other in ("example_submission.csv", "fer2013.tar.gz", "test.csv", "train.csv"):
+            file.writestr(other, b"")
+        file.write(table, table.name)
+    assert sources.fetch("fer2013", settings)["images"] == 70
+
+
+def test_a_zip_from_windows(folders, settings):
+    with zipfile.ZipFile(paths.EXTERNAL / "ckplus48.zip", "w") as file:
+        for name, data in ckplus_files().items():
+            info = zipfile.ZipInfo("x")
+            info.filename = name.replace("/", "\\")  # ZipInfo itself would mend it on Windows alone
+            file.writestr(info, data)
+    assert sources.fetch("ckplus", settings)["images"] == 84
+
+
+def test_what_is_not_read_is_named_and_counted(folders, settings, capsys):
+    files = {f"fer2013/{part}/angry/{name}.png": png(1) for part in ("train", "test") for name in "ab"}
+    files |= {f"fer2013/extra/angry/{name}.png": png(2) for name in "ab"} | {"fer2013/train/angry/c.gif": b"GIF89a"}
+    write(paths.EXTERNAL, files)
+    sources.fetch("fer2013", settings)
+    said = "fer2013: files in no known folder or of no known kind, not read: 3, such as extra/angry/a.png"
+    assert said in capsys.readouterr().err
+
+
+def test_a_frame_of_another_size_is_named(folders, settings, capsys):
+    odd = "CK+48/fear/S010_001_00000009.png"
+    large = cv2.imencode(".png", np.zeros((60, 50), np.uint8))[1].tobytes()
+    write(paths.EXTERNAL / "ckplus48", ckplus_files() | {odd: large})
+    sources.fetch("ckplus", settings)
+    assert f"ckplus: images not of 48x48 pixels, resized: 1, such as {odd}" in capsys.readouterr().err
 
 
 def test_numbers_agree():
     for name in ("fer2013", "fergit"):
         assert datasets.CLASSES[name] == published.FERGIT_CLASSES
     assert datasets.CLASSES["ckplus"] == published.CKPLUS_CLASSES
-    assert datasets.CLASSES["synthetic"] == __import__("fergit.data.synthetic").synthetic.CLASSES
-    assert sum(datasets.EXPECTED["fergit"].values()) == published.FERGIT_IMAGES == sum(published.FERGIT_SPLIT.values())
+    assert datasets.CLASSES["synthetic"] == synthetic.CLASSES
+    assert sum(sources.EXPECTED["fergit"].values()) == published.FERGIT_IMAGES == sum(published.FERGIT_SPLIT.values())
 
 
 @pytest.mark.parametrize("dataset", ["ckplus", "fergit"])
 def test_the_real_files(tmp_path, settings, monkeypatch, capsys, dataset, real_file):
-    for source in datasets.SOURCES[dataset]:
+    for source in sources.SOURCES[dataset]:
         real_file(source)
     monkeypatch.setattr(paths, "RAW", tmp_path)
-    manifest = datasets.fetch(dataset, settings)
-    number = sum(datasets.EXPECTED[dataset].values())
+    manifest = sources.fetch(dataset, settings)
+    number = sum(sources.EXPECTED[dataset].values())
     assert manifest["images"] == number and manifest["differences"] == []
     assert f"{dataset}: {number:,} images, as published" in capsys.readouterr().out
     if dataset == "ckplus":  # the other takes a quarter of a minute
-        assert datasets.load(dataset).counts() == datasets.EXPECTED[dataset]
+        assert datasets.load(dataset).counts() == sources.EXPECTED[dataset]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 
 import cv2
@@ -107,7 +108,8 @@ def changed(index, old, new, count=1):
     [
         ("", "column emotion is not in the first line"),
         (csv_text(header="label,pixels,Usage"), "column emotion"),
-        (csv_text(header="emotion,pixels"), "column Usage"),
+        (csv_text(header="emotion,pixels"), "column Usage is not in the first line"),
+        (csv_text(header="emotion,pixels,Usage,emotion"), "column emotion is twice in the first line"),
         ("not a table at all", "column emotion"),
         (b"\x89PNG\r\n\x1a\n" + bytes(200), "column emotion"),
         (csv_text([]), "no rows"),
@@ -136,9 +138,16 @@ def test_bad_rows_are_named(tmp_path, text, message):
 
 
 def test_too_many_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(fer2013, "MAX_ROWS", 5)
-    with pytest.raises(FergitError, match="more than 5 rows"):
+    monkeypatch.setattr(fer2013, "MAX_LINES", 5)
+    with pytest.raises(FergitError, match="more than 5 lines"):
         read_text(tmp_path, csv_text())
+
+
+def test_a_flood_of_line_ends_is_refused_at_once(tmp_path):
+    start = time.monotonic()
+    with pytest.raises(FergitError, match="more than 100,000 lines"):
+        read_text(tmp_path, csv_text() + "\n" * (100 << 20))
+    assert time.monotonic() - start < 10
 
 
 READ_IN_LITTLE_MEMORY = """
@@ -182,7 +191,8 @@ def test_three_gigabytes_without_a_line_end_take_little_memory(tmp_path, suffix)
         compress = gzip.compress if suffix == ".csv.gz" else lzma.compress
         path.write_bytes(compress(HEADER) + compress(bytes(1 << 24)) * 192)
     assert "line 2: longer than 65,536 bytes" in read_in_little_memory(path)
-    assert "MemoryError" in read_in_little_memory(path, block=1 << 40)  # read at once, it would not fit: the test tells
+    # Read at once, it would not fit.
+    assert "a part of more than 64 MiB; refused" in read_in_little_memory(path, block=1 << 40)
 
 
 @linux
@@ -227,6 +237,20 @@ def test_folders_whose_names_tell_the_split(tmp_path):
     assert faces.split.tolist() == ["test", "validation"]
 
 
+@pytest.mark.parametrize("name", ["valid", "val", "validation", "dev", "Valid"])
+def test_folders_with_a_validation_part(tmp_path, name):
+    files = ["train/angry/a.png", f"{name}/angry/b.png", "test/angry/c.png"]
+    faces = fer2013.read(write_folders(tmp_path, files))
+    assert sorted(faces.split.tolist()) == ["test", "train", "validation"]
+
+
+def test_the_competitions_other_tables_are_not_enough(tmp_path):
+    (tmp_path / "train.csv").write_text("emotion,pixels\n")
+    (tmp_path / "test.csv").write_text("pixels\n")
+    with pytest.raises(FergitError, match=r"test\.csv has no labels"):
+        fer2013.read(tmp_path)
+
+
 def test_folders_with_an_unknown_emotion(tmp_path):
     with pytest.raises(FergitError, match="unknown emotion 'bored'; allowed: angry"):
         fer2013.read(write_folders(tmp_path, ["train/bored/a.png"]))
@@ -244,7 +268,8 @@ def test_folders_with_any_name_and_the_same_image_under_two_emotions(tmp_path):
 
 
 def test_names_that_differ_in_nothing_that_counts(tmp_path):
-    with pytest.raises(FergitError, match=r"fer2013/Training/happy/a\.png is there twice"):
+    both = r"fer2013/Training/happy/a\.png is there twice \(train/Happy/a\.png and train/happy/a\.png\)"
+    with pytest.raises(FergitError, match=both):
         fer2013.read(write_folders(tmp_path, ["train/happy/a.png", "train/Happy/a.png"]))
 
 

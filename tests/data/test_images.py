@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fergit.core.errors import FergitError
-from fergit.data.images import decode, decode_all
+from fergit.data.archives import open_archive
+from fergit.data.images import decode, decode_all, of_other_size
 
 RAMP = np.tile(np.linspace(0, 250, 96).astype(np.uint8), (96, 1))
 
@@ -137,10 +138,21 @@ def test_sizes_that_are_refused(width, height):
         decode(bomb(width, height), "a.png")
 
 
-def test_many_are_decoded_in_order():
+def test_many_are_decoded_in_order(tmp_path):
     files = [(f"{value}.png", encode(np.full((48, 48), value, np.uint8))) for value in range(200)]
-    decoded = decode_all(iter(files), "here")
-    assert list(decoded) == [name for name, _ in files]
-    assert [image[0, 0] for image in decoded.values()] == list(range(200))
-    with pytest.raises(FergitError, match=r"here, bad\.png"):
-        decode_all([*files, ("bad.png", b"")], "here")
+    for name, data in (*files, ("bad.png", b"")):
+        (tmp_path / name).write_bytes(data)
+    names = [name for name, _ in files]
+    with open_archive(tmp_path) as archive:
+        assert decode_all(archive, names)[:, 0, 0].tolist() == list(range(200))
+        with pytest.raises(FergitError, match=r"bad\.png: not a JPEG"):
+            decode_all(archive, [*names, "bad.png"])
+
+
+def test_other_sizes_are_counted(tmp_path):
+    for name, side in (("a.png", 48), ("b.png", 49), ("c.png", 96)):
+        (tmp_path / name).write_bytes(encode(np.zeros((side, side), np.uint8)))
+    with open_archive(tmp_path) as archive:
+        assert of_other_size(archive, ["a.png"]) == []
+        (sentence,) = of_other_size(archive, archive.names)
+    assert sentence == "images not of 48x48 pixels, resized: 2, such as b.png"

@@ -76,7 +76,8 @@ def test_rows_that_fergit_keeps(source):
     ("legend", "message"),
     [
         ("", "not a header"),
-        (LEGEND.replace("emotion", "mood"), "not a header with image and emotion"),
+        (LEGEND.replace("emotion", "mood"), "not a header with one image and one emotion"),
+        ("image,emotion,image\n", "not a header with one image"),
         (LEGEND.replace(",anger", ",bored"), "line 2: unknown emotion 'bored'; allowed: anger"),
         (LEGEND.replace("a.jpg", "z.jpg"), r"line 2: the file images/z\.jpg is not there"),
         (LEGEND.replace("a.jpg", "../a.jpg"), r"line 2: the file images/\.\./a\.jpg is not there"),

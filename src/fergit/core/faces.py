@@ -11,6 +11,7 @@ from fergit.core.errors import FergitError
 from fergit.core.files import write_arrays
 
 SIDE = 48  # pixels (p. 77)
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # FER2013's labels 0-6, and FERGIT's
 PARTS = ("train", "validation", "test")
 COLUMNS = ("labels", "split", "source", "group", "sample_id")
 
@@ -73,19 +74,32 @@ class Faces:
         """The same faces in other parts."""
         return dataclasses.replace(self, split=np.asarray(split, dtype="U10"))
 
+    def save(self, path):
+        """Write the faces to one uncompressed ``.npz``: the same faces give the same bytes."""
+        lost = ~np.isin(self.split, PARTS)
+        if lost.any():
+            raise FergitError(f"{paths.relative(path)}: {self.sample_id[lost][0]} is in none of the parts")
+        arrays = {name: getattr(self, name) for name in ("images", *COLUMNS)}
+        write_arrays(path, **arrays, classes=np.array(self.classes))
+
     def counts(self):
         """Number of images of each class, in class order: {class: number}."""
         numbers = np.bincount(self.labels, minlength=len(self.classes))
         return {name: int(number) for name, number in zip(self.classes, numbers, strict=True)}
 
 
-def make_faces(images, labels, classes, source, sample_id, group=None, split=None):
-    """Faces of one source from lists or arrays; ``group`` and ``split`` are "" where not given."""
+def make_faces(images, labels, classes, source, sample_id, group=None, split=None, files=None):
+    """Faces of one source from lists or arrays; ``group`` and ``split`` are "" where not given.
+
+    Where two images have one name, the error names their ``files`` too.
+    """
     n = len(images)
     ids = np.asarray(sample_id, dtype=np.str_)
-    if len(np.unique(ids)) != n:
-        names, times = np.unique(ids, return_counts=True)
-        raise FergitError(f"{source}: {names[times > 1][0]} is there twice; each image needs a name of its own")
+    names, times = np.unique(ids, return_counts=True)
+    if len(names) != n:
+        twice = names[times > 1][0]
+        which = "" if files is None else f" ({' and '.join(files[row] for row in np.flatnonzero(ids == twice))})"
+        raise FergitError(f"{source}: {twice} is there twice{which}; each image needs a name of its own")
     return Faces(
         images=images,
         labels=np.asarray(labels, dtype=np.uint8),
@@ -103,25 +117,6 @@ def concatenate(*several):
         raise FergitError("faces: data sets with different classes cannot be joined")
     columns = {name: np.concatenate([getattr(faces, name) for faces in several]) for name in ("images", *COLUMNS)}
     return Faces(classes=several[0].classes, **columns)
-
-
-def save_processed(faces, path):
-    """Write faces to one uncompressed ``.npz``: the same faces give the same bytes.
-
-    Raises
-    ------
-    FergitError
-        An image is in no part, or two have the same name.
-    """
-    lost = ~np.isin(faces.split, PARTS)
-    if lost.any():
-        raise FergitError(
-            f"{paths.relative(path)}: {faces.sample_id[lost][0]} is in none of the parts {', '.join(PARTS)}"
-        )
-    if len(np.unique(faces.sample_id)) != len(faces):
-        raise FergitError(f"{paths.relative(path)}: sample_id is not unique")
-    arrays = {name: getattr(faces, name) for name in ("images", *COLUMNS)} | {"classes": np.array(faces.classes)}
-    write_arrays(path, **arrays)
 
 
 def load_processed(dataset, parts=PARTS, path=None):

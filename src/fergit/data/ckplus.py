@@ -16,6 +16,7 @@ from fergit.data.archives import open_archive
 CLASSES = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
 COUNTS = (135, 54, 177, 75, 207, 84, 249)  # 981 frames of 327 sequences of 118 subjects
 SUBJECTS, SEQUENCES = 118, 327
+PIXELS_SHA256 = "2c107499c49aee3ef32276f3caca9ff4e6c69e096de8ffaa4d28de3926241513"  # by sample_id; of the common copy
 
 ALIASES = {"angry": "anger", "happiness": "happy", "sad": "sadness", "surprised": "surprise"}
 ALIASES |= {name: name for name in CLASSES}
@@ -65,12 +66,11 @@ def read(path):
     """
     with open_archive(path) as archive:
         names = members(archive)
-        decoded = images.decode_all(archive.read_all(names), archive.name)
+        pixels = images.decode_all(archive, names)
     files = [name.split("/")[-1].rsplit(".", 1)[0].upper() for name in names]
     labels = [CLASSES.index(ALIASES[name.split("/")[-2].lower()]) for name in names]
     sample_id = [f"ckplus/{file}" for file in files]
-    pixels = np.stack([decoded[name] for name in names])
-    return make_faces(pixels, labels, CLASSES, "ckplus", sample_id, group=[file[:4] for file in files])
+    return make_faces(pixels, labels, CLASSES, "ckplus", sample_id, group=[file[:4] for file in files], files=names)
 
 
 def sequences(sample_id):

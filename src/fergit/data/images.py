@@ -12,7 +12,6 @@ from fergit.core.parallel import ordered_map
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SMALLEST, LARGEST = 8, 8192  # pixels a side: less shows no face, more is no photograph of one
-BATCH = 128  # images that a thread decodes at a time
 
 
 def is_image(name):
@@ -23,9 +22,9 @@ def is_image(name):
 def decode(data, name):
     """Decode a JPEG, PNG or WebP file, whatever its suffix, to gray, and resize it to 48x48.
 
-    The size is read from the file's header first, so that an image of absurd size costs nothing. Rotations noted by
-    the camera (EXIF) are applied; colour, palette, alpha and 16 bits become 8 bits of gray. Other sizes than 48x48
-    are averaged over areas (INTER_AREA) and, where not square, stretched: our choice, the paper says nothing of it.
+    Rotations noted by the camera (EXIF) are applied; colour, palette, alpha and 16 bits become 8 bits of gray. Other
+    sizes than 48x48 are averaged over areas (INTER_AREA) and, where not square, stretched: our choice, the paper says
+    nothing about it.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ def decode(data, name):
     FergitError
         Not such a file, cut short, too small or too large.
     """
-    size = _size(data)
+    size = image_size(data)  # of the header, so that an image of absurd size costs nothing
     if size is None:
         raise FergitError(f"{name}: not a JPEG, PNG or WebP image, or cut short or damaged")
     if not (SMALLEST <= min(size) and max(size) <= LARGEST):
@@ -57,39 +56,22 @@ def decode(data, name):
     return image if image.shape == (SIDE, SIDE) else cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
-def decode_all(files, path):
-    """Decode many files over all cores.
-
-    Parameters
-    ----------
-    files : iterable of (name, bytes)
-    path : path
-        Where they come from, for the messages.
-
-    Returns
-    -------
-    dict
-        {name: uint8 (48, 48)}
-    """
-
-    def decode_batch(batch):
-        return [(name, decode(data, f"{path}, {name}")) for name, data in batch]
-
-    return {name: image for batch in ordered_map(decode_batch, _batches(files)) for name, image in batch}
+def decode_all(archive, names):
+    """Decode these members of an archive over all cores: uint8 (n, 48, 48), in the order of `names`."""
+    decoded = ordered_map(
+        lambda file: (file[0], decode(file[1], f"{archive.name}, {file[0]}")), archive.read_all(names), ahead=16
+    )
+    by_name = dict(decoded)
+    return np.stack([by_name[name] for name in names])
 
 
-def _batches(files):
-    batch = []
-    for file in files:
-        batch.append(file)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+def of_other_size(archive, names):
+    """A sentence on the members that are not 48x48 pixels, in a list; an empty list where all are."""
+    odd = [name for name, data in archive.read_all(names) if image_size(data) != (SIDE, SIDE)]
+    return [f"images not of {SIDE}x{SIDE} pixels, resized: {len(odd):,}, such as {odd[0]}"] if odd else []
 
 
-def _size(data):
+def image_size(data):
     """(width, height) from a file's header; None where it is no image of the known kinds or where its end is missing.
 
     OpenCV fills the lost part of a file that was cut short with gray and calls it a success, hence the look at the end.
@@ -107,21 +89,16 @@ def _size(data):
 
 
 def _png_size(data):
-    """As `_size`; also None where a chunk that the image needs is damaged.
-
-    libpng would take memory for whatever length a chunk claims, and tell of damage in a line without the file's name.
-    """
-    position = 8
-    while True:
+    """Also None where a chunk is damaged: libpng would tell of it in a line of its own, without the file's name."""
+    position, kind = 8, b""
+    while kind != b"IEND":
         (length,) = struct.unpack(">I", data[position : position + 4])
-        end = position + 8 + length
-        kind = data[position + 4 : position + 8]
+        kind, end = data[position + 4 : position + 8], position + 8 + length
         (checksum,) = struct.unpack(">I", data[end : end + 4])
         if kind[:1].isupper() and checksum != zlib.crc32(memoryview(data)[position + 4 : end]):
             return None
-        if kind == b"IEND":
-            return struct.unpack(">II", data[16:24])
         position = end + 4
+    return struct.unpack(">II", data[16:24])
 
 
 def _jpeg_size(data):

@@ -1,0 +1,308 @@
+"""The files that a person has, found in ``data/external/``, checked, and brought to ``data/raw/<dataset>/``."""
+
+import contextlib
+import hashlib
+import re
+import shutil
+import sys
+from collections import namedtuple
+
+import numpy as np
+
+from fergit.core import paths
+from fergit.core.errors import FergitError
+from fergit.core.files import sha256, write_arrays, write_atomically, write_json
+from fergit.data import ckplus, fer2013, ferplus, images, muxspace
+from fergit.data.archives import SUFFIXES, open_archive, pack, suffix
+from fergit.data.download import download
+
+SOURCES = {  # of each data set
+    "synthetic": ("synthetic",),
+    "fer2013": ("fer2013",),
+    "fergit": ("fer2013", "muxspace"),
+    "ckplus": ("ckplus",),
+}
+EXPECTED = {  # images by class, as published; synthetic has as many as params.yaml says
+    "fer2013": dict(zip(fer2013.CLASSES, map(sum, zip(*fer2013.COUNTS.values(), strict=True)), strict=True)),
+    "fergit": dict(zip(fer2013.CLASSES, (5205, 755, 5142, 14685, 6077, 4370, 13066), strict=True)),
+    "ckplus": dict(zip(ckplus.CLASSES, ckplus.COUNTS, strict=True)),
+}
+
+NAMES = {  # of what lies in data/external/, without suffix, in any case
+    "fer2013": r"fer-?2013|icml_face_data|challenges-in-representation-learning-facial-expression.*",
+    "muxspace": r"muxspace.*|facial_expressions.*",
+    "ckplus": r"(ckplus|ck\+|ck)([-_ ]?48)?",
+}
+MISSING = {
+    "fer2013": "get fer2013.tar.gz from https://www.kaggle.com/c/challenges-in-representation-learning-facial-"
+    "expression-recognition-challenge/data, or the folders from https://www.kaggle.com/datasets/msambare/fer2013 "
+    "(either needs a Kaggle account), and put it there as fer2013.tar.gz, fer2013.csv, fer2013.csv.xz, fer2013.zip or "
+    f"a folder fer2013/. {fer2013.NO_LABELS}",
+    "muxspace": "get https://github.com/muxspace/facial_expressions/archive/5fb9c13a.zip (Apache-2.0) and put it there "
+    "as muxspace.zip or unpacked as a folder muxspace/, or set fetch.download to true",
+    "ckplus": "get CK+48 from https://www.kaggle.com/datasets/shawon10/ckplus (needs a Kaggle account) and put it "
+    "there as ckplus48.zip or unpacked as a folder ckplus48/",
+}
+# GitHub makes its archives anew now and then, with other bytes: so what is checked is the table inside, and the counts.
+MUXSPACE_URLS = (
+    "https://github.com/muxspace/facial_expressions/archive/5fb9c13a.zip",
+    "https://codeload.github.com/muxspace/facial_expressions/zip/5fb9c13a",
+)
+MUXSPACE_BYTES = 600 << 20  # at most; the repository has 246 MB of images
+DOWNLOADS = "downloads"  # in the work folder: what lies in data/external/ is the user's
+
+Checked = namedtuple("Checked", "form images counts members differences")  # members: what to keep of a folder
+
+
+def fetch(dataset, settings):
+    """Bring the sources of a data set to ``data/raw/<dataset>/``, checked, with a ``manifest.json``.
+
+    Says what was found, and how it differs from what is published; a difference is a warning, not an error.
+
+    Parameters
+    ----------
+    dataset : "synthetic", "fer2013", "fergit" or "ckplus"
+    settings : dict
+        Section ``fetch`` of params.yaml.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    FergitError
+        A source is missing (says what to get, from where, and where to put it) or damaged. What was in ``data/raw/``
+        before is still there (DVC, though, removes it before it runs the stage).
+    """
+    if dataset not in SOURCES:
+        raise FergitError(f"fetch: no data set {dataset!r}; there are {', '.join(SOURCES)}")
+    with _new_folder(paths.RAW / dataset) as folder:
+        if dataset == "synthetic":
+            entries, differences = [_draw(settings["fetch"]["draw"], folder)], []
+        else:
+            found = {source: find(source, settings["fetch"]["download"]) for source in SOURCES[dataset]}
+            entries, differences = [], []
+            for source, path in found.items():
+                checked = CHECKS[source](path)
+                entry = {"source": source, "form": checked.form, "images": checked.images, "counts": checked.counts}
+                entries.append(entry | _keep(path, checked.members, folder, source))
+                differences += [f"{source}: {sentence}" for sentence in checked.differences]
+        manifest = {"dataset": dataset, "images": sum(entry["images"] for entry in entries), "sources": entries}
+        manifest["votes"] = _votes(folder, differences) if "fer2013" in SOURCES[dataset] else None
+        manifest["differences"] = differences
+        write_json(folder / "manifest.json", manifest)
+    _say(manifest)
+    return manifest
+
+
+def find(source, may_download):
+    """The file or folder of a source, in data/external/ or among earlier downloads; downloads it, if it may."""
+    there, others = [], []
+    for folder in (paths.EXTERNAL, *([paths.WORK / DOWNLOADS] if may_download else [])):
+        if there:
+            break  # what the user put there goes before what was once downloaded
+        try:
+            entries = sorted(folder.iterdir()) if folder.is_dir() else []
+        except OSError as error:
+            raise FergitError(f"{paths.relative(folder)}: cannot be listed ({error.strerror})") from None
+        for path in entries:
+            stem = path.name.lower().removesuffix(suffix(path))
+            known = suffix(path) or path.is_dir() or "." not in stem  # some programs drop a download's suffix
+            if known and re.fullmatch(NAMES[source], stem):
+                there.append(path)
+            elif known and not any(re.fullmatch(pattern, stem) for pattern in NAMES.values()):
+                others.append(path.name)
+    if there:
+        # Files before folders, and of them the quickest to read.
+        there.sort(key=lambda path: (path.is_dir(), (*SUFFIXES, "").index(suffix(path)), path.name))
+        if there[0].is_symlink() and not there[0].exists():
+            raise FergitError(f"{paths.relative(there[0])}: a link to {there[0].readlink()}, which is not there")
+        unused = "".join(f"; not used: {paths.relative(path)}" for path in there[1:])
+        print(f"{source}: taken from {paths.relative(there[0])}{unused}")
+        return there[0]
+    if source == "muxspace" and may_download:
+        return _download_muxspace()
+    seen = f" (there is {', '.join(others[:3])}, but by its name it is no known source)" if others else ""
+    raise FergitError(f"{source}: not in {paths.relative(paths.EXTERNAL)}/{seen}; {MISSING[source]}")
+
+
+def _download_muxspace():
+    target = paths.WORK / DOWNLOADS / "muxspace.zip"
+    print(f"muxspace: not in {paths.relative(paths.EXTERNAL)}/, downloaded from {MUXSPACE_URLS[0]}")
+    try:
+        download(MUXSPACE_URLS, target, max_bytes=MUXSPACE_BYTES)
+    except FergitError as error:
+        raise FergitError(f"muxspace: {error}; {MISSING['muxspace'].split(', or set')[0]}") from None
+    try:
+        with open_archive(target) as archive:
+            found = muxspace.legend_sha256(archive)
+        if found != muxspace.LEGEND_SHA256:
+            raise FergitError(
+                f"muxspace: the downloaded data/legend.csv has sha256 {found}; expected {muxspace.LEGEND_SHA256}"
+            )
+    except FergitError:
+        target.unlink(missing_ok=True)  # else the next fetch would take it for the user's own
+        raise
+    return target
+
+
+def _keep(path, members, folder, name):
+    """Copy a source into the folder of raw data, a folder as a zip; returns what the manifest says of it."""
+    target = folder / (f"{name}.zip" if path.is_dir() else path.name)
+    try:
+        with write_atomically(target) as file:
+            if path.is_dir():
+                with open_archive(path) as archive:
+                    pack(archive, members, file)
+            else:
+                with open(path, "rb") as original:
+                    shutil.copyfileobj(original, file, 1 << 20)
+    except OSError as error:
+        raise FergitError(f"{paths.relative(path)}: cannot be copied to data/raw ({error.strerror or error})") from None
+    return _of_file(target)
+
+
+def _of_file(path):
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _votes(folder, differences):
+    """FER+'s votes beside the data set, where they are: nothing but the notebook on labels needs them."""
+    path = ferplus.find()
+    if path is None:
+        return None
+    try:
+        ferplus.read(path)
+    except FergitError as error:
+        differences.append(f"ferplus: not taken, {error}")
+        return None
+    print(f"ferplus: taken from {paths.relative(path)}")
+    return _keep(path, (), folder, "ferplus")
+
+
+def _draw(draw, folder):
+    from fergit.data import synthetic  # here: only one data set needs it
+
+    drawn = synthetic.draw_faces(draw["images"], draw["seed"])
+    target = folder / "faces.npz"
+    write_arrays(target, **dict(zip(("images", "labels", "group"), drawn, strict=True)))
+    counts = dict(zip(synthetic.CLASSES, np.bincount(drawn[1], minlength=len(synthetic.CLASSES)).tolist(), strict=True))
+    return {"source": "synthetic", "form": "drawn", "images": len(drawn[0]), "counts": counts} | _of_file(target)
+
+
+def _check_fer2013(path):
+    faces = fer2013.read(path, digest := hashlib.sha256())
+    parts = [part for part in ("train", "validation", "test", "") if (faces.split == part).any()]
+    counts = {part or "validation and test": faces.take(faces.split == part).counts() for part in parts}
+    published = {part: dict(zip(fer2013.CLASSES, numbers, strict=True)) for part, numbers in fer2013.COUNTS.items()}
+    if "" in parts:
+        held = {name: published["validation"][name] + published["test"][name] for name in fer2013.CLASSES}
+        published = {"train": published["train"], "validation and test": held}
+    differences = []
+    for part in published | counts:
+        differences += _compare(counts.get(part, {}), published.get(part, {}), f" in {part}")
+    with open_archive(path) as archive:
+        form, names = fer2013.members(archive)
+        if form == "folders":
+            differences += images.of_other_size(archive, names) + _left_out(archive, names)
+    if form == "csv" and not differences and digest.hexdigest() != fer2013.CSV_SHA256:
+        differences.append("the counts are as published, but the CSV is not Kaggle's byte for byte")
+    return Checked(form, len(faces), counts, names, differences)
+
+
+def _check_muxspace(path):
+    faces = muxspace.read(path)
+    with open_archive(path) as archive:
+        rows = muxspace.read_legend(archive)
+        table, files = muxspace.members(archive)
+        same = muxspace.legend_sha256(archive) == muxspace.LEGEND_SHA256
+        used = {table, *(files[file] for _, file, _ in rows)}
+        top = table.removesuffix("data/legend.csv")
+        kept = [
+            table,
+            *files.values(),
+            *(name for name in (f"{top}LICENSE", f"{top}README.md") if name in archive.names),
+        ]
+    emotions = [emotion for _, _, emotion in rows]
+    counts = {name: emotions.count(name) for name in muxspace.EMOTIONS}
+    differences = _compare(counts, muxspace.COUNTS, " in its table")
+    without = len(files) + 1 - len(used)
+    if without != muxspace.WITHOUT_ROW:
+        differences.append(f"{without} images have no row in its table; published: {muxspace.WITHOUT_ROW}")
+    if not same and not differences:
+        differences.append("the counts are as published, but data/legend.csv is not the repository's byte for byte")
+    return Checked("repository", len(faces), counts, kept, differences)
+
+
+def _check_ckplus(path):
+    faces = ckplus.read(path)
+    differences = _compare(faces.counts(), EXPECTED["ckplus"], "")
+    people, sequences = (len(np.unique(names)) for names in (faces.group, ckplus.sequences(faces.sample_id)))
+    for what, number, published in (("subjects", people, ckplus.SUBJECTS), ("sequences", sequences, ckplus.SEQUENCES)):
+        if number != published:
+            differences.append(f"{number} {what}; published: {published}")
+    with open_archive(path) as archive:
+        names = ckplus.members(archive)
+        differences += images.of_other_size(archive, names) + _left_out(archive, names)
+    pixels = faces.images[np.argsort(faces.sample_id)]
+    if not differences and hashlib.sha256(pixels).hexdigest() != ckplus.PIXELS_SHA256:
+        differences.append("the counts are as published, but the pixels are not those of the common copy")
+    return Checked("folders", len(faces), faces.counts(), names, differences)
+
+
+CHECKS = {"fer2013": _check_fer2013, "muxspace": _check_muxspace, "ckplus": _check_ckplus}
+
+
+def _compare(counts, published, where):
+    """A sentence for each class whose number is not the published one."""
+    return [
+        f"{counts.get(name, 0):,} images of class {name}{where}; published: {published.get(name, 0):,}"
+        for name in counts | published
+        if counts.get(name, 0) != published.get(name, 0)
+    ]
+
+
+def _left_out(archive, names):
+    """A sentence on the files that are not read, in a list."""
+    others = sorted(set(archive.names) - set(names))
+    return (
+        [f"files in no known folder or of no known kind, not read: {len(others):,}, such as {others[0]}"]
+        if others
+        else []
+    )
+
+
+def _say(manifest):
+    """Say what was fetched; the differences go to the error stream."""
+    dataset, number, differences = manifest["dataset"], manifest["images"], manifest["differences"]
+    if dataset == "synthetic":
+        print(f"synthetic: {number:,} images, drawn")
+    elif not differences:
+        print(f"{dataset}: {number:,} images, as published")
+    else:
+        published = sum(EXPECTED[dataset].values())
+        lines = "".join(f"\n  {sentence}" for sentence in differences)
+        print(f"{dataset}: {number:,} images; published: {published:,}. What differs:{lines}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _new_folder(target):
+    """A folder that takes the place of another only when all is well."""
+    partial = target.with_name(f".{target.name}.partial")
+    before = target.with_name(f".{target.name}.before")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)  # of a fetch that was killed
+        partial.mkdir(parents=True)
+        yield partial
+        if target.exists():
+            target.rename(before)
+        partial.rename(target)
+    except OSError as error:
+        raise FergitError(f"{paths.relative(target)}: cannot be written ({error.strerror or error})") from None
+    finally:
+        if before.exists() and not target.exists():
+            before.rename(target)
+        for folder in (partial, before):
+            shutil.rmtree(folder, ignore_errors=True)
