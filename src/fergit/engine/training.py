@@ -103,7 +103,9 @@ def train(network, faces, params, dataset, seed):
     images, labels, classes = faces.images[inside], faces.labels[inside], len(faces.classes)
     weights = class_weights(labels, classes, settings["class_weights"])
 
-    trimmed = compile_trimmed(network, settings, -(-len(images) * settings["copies_per_epoch"] // settings["batch_size"]))
+    trimmed = compile_trimmed(
+        network, settings, -(-len(images) * settings["copies_per_epoch"] // settings["batch_size"])
+    )
     others = []
     if settings["schedule"] == "plateau":  # the cosine's epochs are fixed beforehand
         plateau, patience = settings["reduce_lr"], settings["early_stopping_patience"]

@@ -275,7 +275,7 @@ def load_studies():
 def load_study(name):
     """A study of studies/params.yaml: the dict of `StudyParams`, and the parameters of its trainings by value.
 
-    The parameters are what DVC tracks for the study, the study's values in their place: by ``str(value)`` of each value.
+    The parameters are what DVC tracks for the study, with the study's values in their place; by ``str(value)``.
 
     Raises
     ------

@@ -14,9 +14,13 @@ from fergit.core import paths, progress
 from fergit.core.files import keep_newest, write_json, write_table
 from fergit.core.params import stage_params
 from fergit.data import datasets
-from fergit.runner.schema import TRAINING, load_study
+from fergit.runner.schema import load_study
 
 KEYS = ("variant", "network", "seed")  # of a training, first in every table
+SUMMARY = (  # of a training, in trainings.csv
+    *("epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy", "validation_accuracy"),
+    *("train_accuracy_at_best", "trained"),
+)
 
 
 @dataclass(frozen=True)
@@ -72,61 +76,40 @@ def run(name):
     Raises
     ------
     FergitError
-        As `load`, `datasets.preprocess` and `training.train`.
+        As `load_study`, `datasets.preprocess` and `train_and_test`.
     """
-    study = load(name)
+    from fergit.engine.trained import train_and_test  # not above: it takes seconds to load Keras
+
+    study, variants = load_study(name)
+    dataset, runs = study["dataset"], []
     tables = {"predictions": [], "trainings": [], "history": []}
-    runs = []
-    for variant, params in study.variants.items():
-        faces = datasets.preprocess(study.dataset, params[study.dataset])
-        for model, seed in itertools.product(study.models, study.seeds):
-            progress.line(f"study {name} | {study.vary} {variant} | {model} | seed {seed}")
-            result, summary, predictions, machine = _train(study.dataset, params, faces, model, seed)
-            runs.append({"seconds": round(result.seconds, 1)} | machine)
-            found = {"predictions": predictions, "trainings": pd.DataFrame([summary]), "history": result.table()}
-            for kind, table in found.items():
+    for variant, tracked in variants.items():
+        params = stage_params("studies/dvc.yaml:train", tracked, dataset=dataset)
+        faces = datasets.preprocess(dataset, params)
+        for model, seed in itertools.product(study["models"], study["seeds"]):
+            progress.line(f"study {name} | {study['vary']} {variant} | {model} | seed {seed}")
+            outcome = train_and_test(model, faces, params, dataset, seed)
+            runs.append({"seconds": round(outcome.training.seconds, 1)} | outcome.training.machine)
+            for kind, table in _tables(outcome, faces.take(faces.split == "test")).items():
                 for place, (key, value) in enumerate(zip(KEYS, (variant, model, seed), strict=True)):
                     table.insert(place, key, value)
                 tables[kind].append(table)
-    folder = paths.study(name)
     for kind, several in tables.items():
-        write_table(folder / f"{kind}.csv", pd.concat(several, ignore_index=True))
+        write_table(paths.study(name) / f"{kind}.csv", pd.concat(several, ignore_index=True))
     write_json(paths.RUNS / "studies" / f"{name}.json", runs)
-    for model, seed in itertools.product(study.models, study.seeds):
-        keep_newest(paths.checkpoints(study.dataset, model, seed), paths.CHECKPOINTS_KEPT)
+    for model, seed in itertools.product(study["models"], study["seeds"]):
+        keep_newest(paths.checkpoints(dataset, model, seed), paths.CHECKPOINTS_KEPT)
 
 
-def _train(dataset, params, faces, model, seed):
-    """One training and its test: the Training, its row of trainings.csv, its rows of predictions.csv, the machine."""
-    from fergit.engine import augmentation, backend, training  # not above: it takes seconds to load Keras
-    from fergit.engine.network import build_network
-
-    merged = stage_params("studies/dvc.yaml:train", params, dataset=dataset)
-    settings = {section: merged[section] for section in TRAINING}
-    train, tested = settings["train"], faces.take(faces.split == "test")
-    backend.keras.utils.clear_session()
-    backend.configure(seed, train["device"], train["precision"], train["distribution"])
-    network = build_network(model, len(faces.classes), seed=seed, **settings["network"])
-    seen = faces.take(faces.split != "test")
-    result = training.train(network, seen, settings, dataset, seed)
-    machine = backend.describe_machine()
-
-    backend.configure(seed, train["device"])  # it is tested in float32, as `training.load_trained` does
-    in_float32 = build_network(model, len(faces.classes), **settings["network"])
-    in_float32.set_weights(network.get_weights())
-    probabilities = in_float32.predict(augmentation.to_input(tested.images), batch_size=256, verbose=0)
-
-    names = np.array(faces.classes)[tested.labels]
+def _tables(outcome, tested):
+    """What one training adds to the three tables, by their names."""
+    names, probabilities = np.array(tested.classes)[tested.labels], outcome.probabilities["test"]
     predictions = pd.DataFrame({"sample_id": tested.sample_id, "group": tested.group, "label": names})
-    predictions[[f"p_{name}" for name in faces.classes]] = probabilities
-    held = seen.labels[seen.split == "validation"]
-    summary = {
-        "epochs_run": len(result.history),
-        "best_epoch": result.best_epoch,
-        "best_val_accuracy": result.best_val_accuracy,
-        "train_accuracy_at_best": result.history[result.best_epoch - 1]["accuracy"],
-        "trained": training.left_prior(result, held),
-        "accuracy": float((probabilities.argmax(axis=1) == tested.labels).mean()),
-        "n_test": len(tested),
+    predictions[[f"p_{name}" for name in tested.classes]] = probabilities
+    row = {key: outcome.summary[key] for key in SUMMARY}
+    row |= {"accuracy": float((probabilities.argmax(axis=1) == tested.labels).mean()), "n_test": len(tested)}
+    return {
+        "predictions": predictions,
+        "trainings": pd.DataFrame([row]),
+        "history": outcome.training.table(),
     }
-    return result, summary, predictions, machine
