@@ -181,7 +181,7 @@ def test_missing_file_and_missing_key(tmp_path, changed):
 
 
 def test_every_comment_says_where_a_value_comes_from():
-    """Stated by the paper, of the template, inferred or ours; a comment may speak for all of a section or the next few."""
+    """Stated by the paper, of the template, inferred or ours; a comment may speak for a section or the next few."""
     text, numbers = paths.PARAMS.read_text(), {"two": 2, "three": 3, "four": 4, "five": 5, "rest": 99}
     for section in ("network", "augmentation", "train", "predict", "evaluate"):
         head, *lines = re.search(rf"^{section}:.*?(?=^$|\Z)", text, re.S | re.M)[0].splitlines()
