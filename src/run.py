@@ -12,7 +12,7 @@ try:
     from fergit.core.errors import FergitError
     from fergit.core.files import keep_newest, write_text
     from fergit.core.params import tracked_params
-    from fergit.runner.schema import Dataset, Network, check_studies, load_params
+    from fergit.runner import schema, variants
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
@@ -21,8 +21,7 @@ except ModuleNotFoundError as missing:
 
 
 def check():
-    load_params()
-    check_studies()
+    variants.check_studies()
     # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 
@@ -42,7 +41,7 @@ def preprocess(dataset):
 
 
 def train(dataset, model, seed):
-    seeds = load_params()["seeds"]
+    seeds = schema.load_params()["seeds"]
     if seed not in seeds:
         raise FergitError(f"seed is {seed}; allowed: those of params.yaml, {', '.join(map(str, seeds))}")
     folder = paths.results(dataset, model, seed)
@@ -133,7 +132,7 @@ def _notebook(stage, notebook, folder, **items):
 
 def _params(stage, **items):
     """What dvc.yaml lists for a stage, once all of params.yaml is known to be valid."""
-    load_params()
+    schema.load_params()
     return tracked_params(stage, **items)
 
 
@@ -158,8 +157,8 @@ STAGES = {
 
 
 ARGUMENTS = {
-    "dataset": {"choices": Dataset.__args__, "help": f"one of {', '.join(Dataset.__args__)}"},
-    "model": {"choices": Network.__args__, "help": f"the network: {' or '.join(Network.__args__)}"},
+    "dataset": {"choices": schema.Dataset.__args__, "help": f"one of {', '.join(schema.Dataset.__args__)}"},
+    "model": {"choices": schema.Network.__args__, "help": f"the network: {' or '.join(schema.Network.__args__)}"},
     "seed": {"type": int, "help": "a whole number, one of params.yaml's seeds"},
     "name": {"help": "of a study in studies/params.yaml"},
 }

@@ -21,7 +21,7 @@ def test_a_stage_of_the_studies_too():
     assert report["studies"] == {"precision": read(paths.STUDIES)["studies"]["precision"]}
     assert report["split"] == read(paths.PARAMS)["synthetic"]["split"]
     train = tracked_params("studies/dvc.yaml:train", name="precision")
-    assert set(train) == {"network", "augmentation", "train", "synthetic", "studies"}
+    assert set(train) == {"network", "augmentation", "train", "predict", "synthetic", "studies"}
 
 
 def test_a_data_sets_overrides_are_merged_in():

@@ -87,7 +87,7 @@ def preprocess(dataset, settings):
 
 def _parts(dataset, faces, own):
     labels, seed, classes = faces.labels, own["seed"], faces.classes
-    if dataset == "fer2013":
+    if SOURCES[dataset] == ("fer2013",):
         return splits.official(faces.split, labels, seed, classes)
     if dataset != "ckplus":
         return splits.stratified_two_step(labels, own["held_out"], seed, classes, own.get("rule", "sklearn"))

@@ -22,11 +22,13 @@ SOURCES = {  # of each data set
     "fergit": ("fer2013", "muxspace"),
     "ckplus": ("ckplus",),
 }
+SOURCES |= {"fer2013_best": SOURCES["fer2013"], "fergit_best": SOURCES["fergit"]}  # the same, by another recipe
 EXPECTED = {  # images by class, as published; synthetic has as many as params.yaml says
     "fer2013": dict(zip(fer2013.CLASSES, map(sum, zip(*fer2013.COUNTS.values(), strict=True)), strict=True)),
     "fergit": dict(zip(fer2013.CLASSES, (5205, 755, 5142, 14685, 6077, 4370, 13066), strict=True)),
     "ckplus": dict(zip(ckplus.CLASSES, ckplus.COUNTS, strict=True)),
 }
+EXPECTED |= {"fer2013_best": EXPECTED["fer2013"], "fergit_best": EXPECTED["fergit"]}
 
 NAMES = {  # of what lies in data/external/, without suffix, in any case
     "fer2013": r"fer-?2013|icml_face_data|challenges-in-representation-learning-facial-expression.*",

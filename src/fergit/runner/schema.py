@@ -1,33 +1,28 @@
 """What params.yaml and studies/params.yaml may hold; a wrong value is refused in one line, before any stage runs."""
 
-import copy
-import difflib
 import math
 import re
-import reprlib
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.params import LONGEST, merge, plain, read, tracked_params
-
-SHOWN = reprlib.Repr()  # of a value in a message: aliases of aliases can make a few lines of YAML gigabytes long
-SHOWN.maxstring = SHOWN.maxother = 80
+from fergit.core.params import merge, read
+from fergit.runner.messages import explain, shown
 
 
 def _each_once(entries):
     for entry in entries:
         if entries.count(entry) > 1:
-            raise ValueError(f"{_shown(entry)} stands there twice; allowed: each once")
+            raise ValueError(f"{shown(entry)} stands there twice; allowed: each once")
     return entries
 
 
 def _rates(rates):
     several = rates if isinstance(rates, list) else [rates] * 5
     if len(several) != 5 or not all(type(rate) in (int, float) and 0 <= rate < 1 for rate in several):
-        raise ValueError(f"{_shown(rates)} is no dropout; allowed: 0 to below 1, or a list of five of that")
+        raise ValueError(f"{shown(rates)} is no dropout; allowed: 0 to below 1, or a list of five of that")
     return rates
 
 
@@ -41,20 +36,7 @@ EachOnce = AfterValidator(_each_once)
 Several = Field(min_length=1, max_length=1000)
 
 TRAINING = ("network", "augmentation", "train")  # the sections that decide a training, beside the data set's own
-UNKNOWN = ("extra_forbidden", "invalid_key")  # pydantic's words for a key that it does not know
-ALLOWED = {  # where pydantic's words are those of Python
-    "list_type": "a list, such as [a, b]",
-    "dict_type": "a section of lines `key: value`",
-    "model_type": "a section of lines `key: value`",
-    "bool_type": "true or false",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "string_type": "text",
-    "finite_number": "a number",
-}
 RAREST = 547 / 35_887  # share of disgust among drawn faces, as in FER2013
-FIXED = ("train.device", "train.distribution")  # of a process, once it computes
 
 
 class Section(BaseModel):
@@ -213,7 +195,7 @@ class Params(Section):
 def _is_plain(value):
     """Not deeper: comparing lists of lists of lists may never end."""
     if isinstance(value, dict) or isinstance(value, list) and any(isinstance(entry, (list, dict)) for entry in value):
-        raise ValueError(f"{_shown(value)} is nested; allowed: a number, a word or a list of them")
+        raise ValueError(f"{shown(value)} is nested; allowed: a number, a word or a list of them")
     return value
 
 
@@ -258,7 +240,7 @@ def load_params(path=None):
     """
     path = path or paths.PARAMS
     values = read(path)
-    _check(values, paths.relative(path))
+    check(values, paths.relative(path))
     return values
 
 
@@ -268,65 +250,12 @@ def load_studies():
     try:
         StudiesParams.model_validate(values)
     except ValidationError as error:
-        first = _first(error)
-        model = StudyParams if len(first["loc"]) > 1 else StudiesParams
-        raise FergitError(f"{name}: {_explain(first, first['loc'], model)}") from None
+        raise FergitError(f"{name}: {explain(error, lambda where: StudyParams if where else StudiesParams)}") from None
     return values["studies"]
 
 
-def load_study(name):
-    """A study of studies/params.yaml: the dict of `StudyParams`, and the parameters of its trainings by value.
-
-    The parameters are what DVC tracks for the study, with the study's values in their place, by ``str(value)``.
-
-    Raises
-    ------
-    FergitError
-        There is no such study, or a key or value is not one that params.yaml allows.
-    """
-    known, params = load_studies(), load_params()
-    if name not in known:
-        raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
-    study = known[name]
-    tracked = tracked_params("studies/dvc.yaml:train", name=name)
-    variants = {}
-    for value in study["values"]:
-        own = study["values"][value] if isinstance(study["values"], dict) else {study["vary"]: value}
-        changed = _with(params, study["set"] | own, study["dataset"], f"studies/params.yaml: {name}")
-        variants[str(value)] = {section: changed[section] for section in tracked if section != "studies"}
-    return study, variants
-
-
-def check_studies():
-    """Check every study with every value; raises as `load_study`."""
-    for name in load_studies():
-        load_study(name)
-
-
-def _with(params, changes, dataset, name):
-    """All of params.yaml with some values changed that decide a training, checked; `name` is for the message."""
-    values = copy.deepcopy(params)
-    for key, value in changes.items():
-        *parents, last = key.split(".")
-        section, own = values, values[dataset]["overrides"]
-        for parent in parents:
-            section, own = (level.get(parent) if isinstance(level, dict) else None for level in (section, own))
-        known = (
-            isinstance(section, dict) and last in section and parents and parents[0] in (*TRAINING, "predict", dataset)
-        )
-        if not known:
-            allowed = f"those of {', '.join(TRAINING)}, predict and {dataset}"
-            raise FergitError(f"{name}: unknown key {plain(key)}; allowed: {allowed}")
-        if key in FIXED:
-            raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
-        section[last] = value
-        if isinstance(own, dict) and last in own:
-            own[last] = value  # or the data set's own block would win
-    _check(values, name)
-    return values
-
-
-def _check(values, name):
+def check(values, name):
+    """Check all of params.yaml, wherever it comes from: `name` begins the message. Raises as `load_params`."""
     where = ()
     try:
         params = Params.model_validate(values)
@@ -335,49 +264,12 @@ def _check(values, name):
                 where = (dataset, "overrides", section)
                 Params.model_fields[section].annotation.model_validate(merge(values[section], changes))
     except ValidationError as error:
-        first = _first(error)
-        raise FergitError(f"{name}: {_explain(first, (*where, *first['loc']))}") from None
+        raise FergitError(f"{name}: {explain(error, _section_at, where)}") from None
 
 
-def _first(error):
-    """The error to tell of: a misspelt key is an unknown one and a missing one; the unknown one names the culprit."""
-    return min(error.errors(), key=lambda found: found["type"] not in UNKNOWN)
-
-
-def _explain(error, where, model=None):
-    """One line for a pydantic error: the key, the value, what is allowed."""
-    unknown = error["type"] in UNKNOWN or error["type"] == "literal_error" and where[-1] == "[key]"
-    where = [part for part in where if part != "[key]"]
-    key = plain(".".join(map(str, where)))
-    if unknown:
-        known = list(model.model_fields) if model else _known_keys(where[:-1])
-        near = difflib.get_close_matches(str(where[-1])[:LONGEST], known, 1, 0.5)
-        return f"unknown key {key}; " + (f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}")
-    if error["type"] == "missing":
-        return f"{key} is missing"
-    if error["type"] == "value_error":
-        said = plain(str(error["ctx"]["error"]))
-        return f"{key}: {said}" if key else said
-    if error["type"] in ("too_short", "too_long"):
-        bound = error["ctx"].get("min_length") or error["ctx"]["max_length"]
-        allowed = f"at {'least' if error['type'] == 'too_short' else 'most'} {bound} of them"
-    else:
-        allowed = ALLOWED.get(error["type"], error["msg"].removeprefix("Input should be "))
-    return f"{key} is {_shown(error['input'])}; allowed: {allowed}"
-
-
-def _shown(value):
-    """A value as YAML has it, short."""
-    if value is None or isinstance(value, bool):
-        return {None: "empty", True: "true", False: "false"}[value]
-    try:
-        return plain(SHOWN.repr(value))
-    except ValueError:  # Python writes out no number of more than 4,300 digits
-        return f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
-
-
-def _known_keys(where):
-    model = Params
+def _section_at(where):
+    """The class of the section at a place in params.yaml; of overrides, the names allowed."""
+    section = Params
     for part in where:
-        model = Params if part == "overrides" else model.model_fields[part].annotation
-    return list(TRAINING if where and where[-1] == "overrides" else model.model_fields)
+        section = Params if part == "overrides" else section.model_fields[part].annotation
+    return TRAINING if where and where[-1] == "overrides" else section

@@ -14,7 +14,8 @@ from fergit.core import paths, progress
 from fergit.core.files import keep_newest, write_json, write_table
 from fergit.core.params import stage_params
 from fergit.data import datasets
-from fergit.runner.schema import TRAINING, load_params, load_study
+from fergit.runner.schema import TRAINING, load_params
+from fergit.runner.variants import load_study
 
 KEYS = ("variant", "network", "seed")  # of a training, first in every table
 
