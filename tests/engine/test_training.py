@@ -14,9 +14,8 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import write_json
 from fergit.engine import augmentation, backend, training
-from fergit.engine import network as network_module
 from fergit.engine.backend import keras
-from fergit.engine.network import build_network, untrim
+from fergit.engine.network import build_network
 from fergit.runner.schema import load_params
 
 
@@ -191,45 +190,6 @@ def test_a_diverged_training_says_what_to_change(faces, params, elsewhere, monke
 def test_test_images_are_refused(faces, params, elsewhere):
     with pytest.raises(FergitError, match="has the parts test, train, validation; it takes"):
         run(faces.with_split(np.where(np.arange(80) < 70, faces.split, "test")), params)
-
-
-def test_fused_nadam_is_nadam():
-    updated = []
-    for optimizer in (keras.optimizers.Nadam(0.01), training.FusedNadam(0.01)):
-        variable = keras.Variable(np.linspace(-1, 1, 50, dtype=np.float32))
-        optimizer.build([variable])
-        for step in range(5):
-            optimizer.apply([keras.ops.sin(variable * (step + 1))])
-        updated.append(keras.ops.convert_to_numpy(variable))
-    assert np.allclose(*updated, rtol=1e-6, atol=1e-7)
-
-
-@pytest.mark.parametrize("kind", ["ours", "keras"])
-def test_what_is_trimmed_away_would_not_have_learnt(kind, params, monkeypatch):
-    """Against the whole network: to the byte with our convolution, and with Keras' but for rounding in what learns."""
-    backend.configure(0, "cpu")
-    rng = np.random.default_rng(0)
-    images, labels = rng.random((32, 48, 48, 1), dtype=np.float32), np.arange(32) % 4
-    network = build_network("residual", 4, seed=0, **params["network"])
-    fresh = network.get_weights()
-    learner = training.compile_trimmed(network, params["train"])
-    learner.train_on_batch(images, labels)
-    untrim(learner.get_weights(), network)
-
-    if kind == "keras":
-        monkeypatch.setattr(network_module, "Convolution", keras.layers.Conv2D)
-    monkeypatch.setattr(training, "trim", lambda network: network)
-    whole = build_network("residual", 4, seed=0, **params["network"])
-    training.compile_trimmed(whole, params["train"]).train_on_batch(images, labels)
-    assert kind == "keras" or same(network, whole)
-    cut = 0
-    for before, after, small in zip(fresh, whole.get_weights(), learner.get_weights(), strict=True):
-        if before.shape != small.shape:
-            assert not np.array_equal(before[1, 1], after[1, 1])
-            after[1, 1] = before[1, 1]
-            assert np.array_equal(before, after)
-            cut += before.size - small.size
-    assert cut == 7_340_032
 
 
 def test_nothing_is_better_than_every_validation_image(params, elsewhere):

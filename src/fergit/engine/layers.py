@@ -76,9 +76,8 @@ def _convolve_by_taps(inputs, kernel):
     height, width, channels = inputs.shape[1:]
     pixels = [tf.unstack(row, axis=1) for row in tf.unstack(inputs, axis=1)]  # each (n, channels)
     sums = [[None] * width for _ in range(height)]
-    for (down, right), tap in zip(
-        _shifts(kernel), tf.unstack(tf.reshape(kernel, (-1, *kernel.shape[2:]))), strict=True
-    ):
+    taps = tf.unstack(tf.reshape(kernel, (-1, *kernel.shape[2:])))
+    for (down, right), tap in zip(_shifts(kernel), taps, strict=True):
         meets = [
             (y, x) for y in range(height) for x in range(width) if 0 <= y + down < height and 0 <= x + right < width
         ]
