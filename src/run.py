@@ -27,9 +27,9 @@ def check():
 
 
 def fetch(dataset):
-    from fergit.data import datasets
+    from fergit.data import sources
 
-    datasets.fetch(dataset, _params("fetch", dataset=dataset))
+    sources.fetch(dataset, _params("fetch", dataset=dataset))
 
 
 def reconstruction():
