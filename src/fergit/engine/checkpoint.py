@@ -125,7 +125,7 @@ class Evaluated(keras.callbacks.Callback):
             for variable, mean in zip(
                 self.model.trainable_variables, optimizer._model_variables_moving_average, strict=True
             ):
-                variable.assign(mean)
+                variable.assign(keras.ops.convert_to_numpy(mean))  # a copy: JAX gives away what it validates
         if self.clean is not None:
             estimate_statistics(self.model, self.clean)
 

@@ -12,11 +12,11 @@ import numpy as np
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import read_json, write_arrays, write_json, write_text
-from fergit.engine import augmentation
 from fergit.engine.backend import configure, keras
 from fergit.engine.checkpoint import Training, read_state, training_key
 from fergit.engine.network import build_network
-from fergit.engine.training import in_float32, summarize, train
+from fergit.engine.prediction import in_float32, predict
+from fergit.engine.training import summarize, train
 
 # What training.json must hold to be read again.
 SUMMARY = ("dataset", "model", "seed", "classes", "network", "train", "best_epoch", "best_val_accuracy")
@@ -94,27 +94,6 @@ def load_trained(dataset, model, seed):
     if not all(np.isfinite(values).all() for values in network.get_weights()):
         raise FergitError(f"{paths.relative(weights)}: holds weights that are not numbers; {remedy}")
     return network, training
-
-
-def predict(network, images, mirror=False):
-    """Probabilities of images.
-
-    Parameters
-    ----------
-    network : keras.Model
-    images : uint8 (n, 48, 48)
-    mirror : bool
-        The mean of each image's probabilities and of its mirror image's.
-
-    Returns
-    -------
-    float32 (n, classes)
-    """
-    inputs = augmentation.to_input(images)
-    probabilities = network.predict(inputs, batch_size=256, verbose=0)
-    if mirror:
-        probabilities = (probabilities + network.predict(inputs[:, :, ::-1], batch_size=256, verbose=0)) / 2
-    return probabilities
 
 
 @dataclass

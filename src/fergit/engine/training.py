@@ -8,8 +8,8 @@ from fergit.engine import augmentation
 from fergit.engine.backend import describe_machine, is_mirrored, keras, on_tensorflow_cpu
 from fergit.engine.checkpoint import Evaluated, Resumable, Training, find_checkpoint, training_key
 from fergit.engine.layers import trim, untrim
-from fergit.engine.network import build_network
 from fergit.engine.optimizer import make_optimizer
+from fergit.engine.prediction import in_float32, predict
 
 
 class Batches(keras.utils.PyDataset):
@@ -37,6 +37,9 @@ class Batches(keras.utils.PyDataset):
 class AugmentedBatches(Batches):
     """The batches of an epoch: images and labels as `Batches`, and weights float32 (b,).
 
+    All batches are full: the last one is filled up with the epoch's first images, since batch normalization makes
+    little of a few, and each size of batch is compiled on its own.
+
     Order and augmentation are functions of (seed, epoch, index) alone, noise of (seed, epoch, batch). `epoch` moves on
     at each epoch's end, and once before the first one, when Keras resets its iterator.
     """
@@ -44,7 +47,7 @@ class AugmentedBatches(Batches):
     def __init__(self, images, labels, weights, seed, epoch, train, settings):
         super().__init__(images, labels, len(weights), train["batch_size"])
         self.weights, self.seed, self.settings = weights, seed, settings
-        self.count = len(images) * train["copies_per_epoch"]
+        self.count = len(images) * train["copies_per_epoch"]  # without what fills up the last batch
         self._prepare(epoch)
 
     def __getitem__(self, batch):
@@ -62,7 +65,7 @@ class AugmentedBatches(Batches):
 
     def _prepare(self, epoch):
         self.epoch = epoch
-        self.order = augmentation.epoch_order(self.count, self.seed, epoch)
+        self.order = np.resize(augmentation.epoch_order(self.count, self.seed, epoch), len(self) * self.batch_size)
         self.maps = augmentation.epoch_warps(self.count, self.seed, epoch, self.settings)
         self.looks = augmentation.epoch_looks(self.count, self.seed, epoch, self.settings)
 
@@ -243,26 +246,5 @@ def summarize(training, network, faces, params, dataset, seed):
     }
 
 
-def in_float32(network, settings):
-    """The same weights in a network that computes in float32, whatever it was trained in.
-
-    Parameters
-    ----------
-    network : keras.Model
-        Of `build_network`.
-    settings : dict
-        The section ``network`` that it was built with.
-    """
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        plain = build_network(network.name, network.output_shape[-1], **settings)
-    finally:
-        keras.config.set_dtype_policy(policy)
-    plain.set_weights(network.get_weights())
-    return plain
-
-
 def _accuracy(network, images, labels):
-    probabilities = network.predict(augmentation.to_input(images), batch_size=256, verbose=0)
-    return float((probabilities.argmax(axis=1) == labels).mean())
+    return float((predict(network, images).argmax(axis=1) == labels).mean())
