@@ -5,9 +5,8 @@ import json
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from fergit.analysis import metrics, study_report
+from fergit.analysis import metrics, studies
 from fergit.core import paths
-from fergit.runner import studies
 from fergit.runner.schema import load_params, load_studies
 
 DATASETS = ("ckplus", "fer2013", "fergit", "synthetic")
@@ -33,6 +32,6 @@ def test_metrics_follow_from_the_predictions(folder):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_what_a_study_found_follows_from_its_predictions(name):
-    predictions, trainings, _ = study_report.read(paths.study(name))
-    found = study_report.summary(studies.load(name), predictions, trainings, load_params()["evaluate"])
+    predictions, trainings, _ = studies.read(paths.study(name))
+    found = studies.summary(name, load_studies()[name], predictions, trainings, load_params()["evaluate"])
     assert json.loads(json.dumps(found)) == read(paths.study(name) / "metrics.json")

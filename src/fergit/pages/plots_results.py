@@ -97,31 +97,6 @@ def study(trainings, vary, are_draws, paper):
     return figure
 
 
-def study_learning(history):
-    """Training and validation accuracy over the epochs, a line for each variant (mean over its trainings)."""
-    table = history.melt(
-        ["variant", "network", "seed", "epoch"], ["accuracy", "val_accuracy"], var_name="part", value_name="share"
-    ).replace({"part": {"accuracy": "training", "val_accuracy": "validation"}})
-    with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
-        grid = sns.relplot(
-            table,
-            x="epoch",
-            y="share",
-            hue="variant",
-            col="part",
-            row="network",
-            kind="line",
-            errorbar=None,
-            height=3.6,
-            aspect=1.3,
-        )
-    grid.set_axis_labels("epoch", "accuracy").set_titles("{row_name}, {col_name}")
-    for ax in grid.axes.flat:
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    return grid.figure
-
-
 def f1_per_class(ours, paper=None):
     """F1 of each class, ours and, where there is one, the paper's, from the easiest class to the hardest.
 
