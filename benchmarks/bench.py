@@ -25,7 +25,7 @@ BATCH_SIZE, CLASSES = 64, 7  # p. 81; p. 78
 BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 COLUMNS = ("training by", "images a second", "slowest to fastest epoch", "ours against it")
 RESULTS = Path(__file__).parent / "results.json"
-README = paths.ROOT / "README.md"
+PAGE = paths.ROOT / "docs" / "speed.md"
 
 
 def worker(name, images):
@@ -144,7 +144,7 @@ def measure(images, repeats):
 
 
 def table(results):
-    """The results for README: a Markdown table and a line on the machine."""
+    """The results for docs/speed.md: a Markdown table and a line on the machine."""
     rows = [
         [
             name,
@@ -165,9 +165,9 @@ def table(results):
     )
 
 
-def readme_with(results):
-    """README.md with the table between its markers."""
-    return files.with_block(README, BEGIN, END, table(results))
+def page_with(results):
+    """docs/speed.md with the table between its markers."""
+    return files.with_block(PAGE, BEGIN, END, table(results))
 
 
 def main():
@@ -180,7 +180,7 @@ def main():
         return worker(arguments.worker, arguments.images)
     results = measure(arguments.images, arguments.repeats)
     files.write_json(RESULTS, results)
-    files.write_text(README, readme_with(results))
+    files.write_text(PAGE, page_with(results))
     print(f"\n{table(results)}")
 
 

@@ -163,7 +163,7 @@ def test_a_file_says_what_it_is_of(tmp_path):
 
 
 def test_models_readme_says_what_was_measured():
-    """If this fails: `python src/run.py summary`."""
+    """If this fails: `make pages`."""
     assert card.text() == card.README.read_text(encoding="utf-8")
 
 

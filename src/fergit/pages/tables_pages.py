@@ -1,0 +1,164 @@
+"""The tables of README.md, REPLICATION.md and docs/, from the reports, the studies and what the trainings cost."""
+
+import pandas as pd
+
+from fergit.core import paths
+from fergit.core.files import read_json
+from fergit.pages.present import TITLES, markdown, percent, points, with_interval
+from fergit.paper import published
+
+NO_CLAIM = "not in the paper"
+FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
+CLAIMS = {  # what a claim is about, where its id does not say so
+    "gain": "accuracy gain over basic",
+    "macro-f1": "macro F1 of the table",
+    "f1-text": "F1 in the text",
+    "training-accuracy": "training accuracy",
+    "minutes": "minutes of training",
+}
+RECIPES = {"fergit-best": "FERGIT, better recipe", "fer2013-best": "FER2013, better recipe"}  # studies
+
+
+def headline(reports, studies):
+    """README's table: a row for each network and data set."""
+    rows = []
+    for dataset, report in reports.items():
+        for model, entry in report["models"].items():
+            verdict = _verdict(report, model)
+            notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
+            ours = "training failed" if entry["failed_seeds"] else _mean_with_interval(entry["accuracy"])
+            row = [TITLES[dataset], model, percent(entry["paper_accuracy"], 0), ours, len(entry["seeds"])]
+            if dataset == "ckplus" and FRAMES in studies:
+                title, accuracy, trainings = _over_splits(studies, FRAMES, model, "CK+, random splits")
+                row = [title, model, row[2], accuracy, trainings]
+                notebook = _study_link(FRAMES)
+            rows.append([*row, verdict, notebook])
+        if dataset == "ckplus" and SUBJECTS in studies:
+            for model in studies[SUBJECTS]["draws"]:
+                title, accuracy, trainings = _over_splits(studies, SUBJECTS, model, "CK+, new persons")
+                rows.append([title, model, "–", accuracy, trainings, NO_CLAIM, _study_link(SUBJECTS)])
+    for name, title in RECIPES.items():
+        for row in studies.get(name, {"variants": ()})["variants"]:
+            ours = with_interval(row["mean"], row["low"], row["high"]) if row["trainings"] > 1 else percent(row["mean"])
+            ours = "training failed" if row["failed"] else ours
+            rows.append([title, row["network"], "–", ours, row["trainings"], NO_CLAIM, _study_link(name)])
+    columns = ["data set", "network", "paper", "ours (95 % CI)", "runs", "verdict", "notebook"]
+    return markdown(pd.DataFrame(rows, columns=columns))
+
+
+def _over_splits(studies, name, model, title):
+    draws = studies[name]["draws"][model]
+    accuracy = with_interval(draws["accuracy"], draws["low"], draws["high"])
+    return title, "training failed" if draws["failed"] else accuracy, draws["trainings"]
+
+
+def _study_link(name):
+    return f"[study](results/studies/{name}/05-study.ipynb)"
+
+
+def _mean_with_interval(entry):
+    return with_interval(entry["mean"], entry["low"], entry["high"])
+
+
+def _verdict(report, model):
+    verdicts = {claim["id"]: claim["verdict"] for claim in report["claims"]}
+    return verdicts.get(f"{report['dataset']}-{model}-accuracy", NO_CLAIM)
+
+
+def claims(reports):
+    """REPLICATION.md's table of all claims; precision and recall of a class share a row."""
+    rows = {}
+    for dataset, report in reports.items():
+        for claim in report["claims"]:
+            _, network, what = claim["id"].split("-", 2)
+            score, _, expression = what.partition("-")
+            what = expression if score in ("precision", "recall") else CLAIMS.get(what, what)
+            rows.setdefault(f"{TITLES[dataset]}, {network}, {what}", []).append(claim)
+    cells = [
+        (
+            what,
+            "; ".join(number(claim, "paper", digits=0) for claim in several),
+            "; ".join(number(claim, "ours") for claim in several),
+            "; ".join(_difference(claim) for claim in several),
+            "; ".join(dict.fromkeys(claim["verdict"] for claim in several)),
+        )
+        for what, several in rows.items()
+    ]
+    return markdown(pd.DataFrame(cells, columns=["claim", "paper", "ours", "difference ± 95 % CI", "verdict"]))
+
+
+def number(claim, whose, digits=1):
+    """The paper's number or ours in a claim: in percent or, of a gain, in points; without the unit."""
+    value, what = claim[whose], claim["id"].split("-", 2)[2]
+    if value is None:
+        return "–"
+    if what in ("parameters", "minutes"):
+        return f"{value:,.0f}"
+    return points(value) if what == "gain" else f"{100 * value:.{digits}f}"
+
+
+def _difference(claim):
+    if claim.get("difference") is None or claim["low"] is None:
+        return "–"
+    return f"{points(claim['difference'])} ± {50 * (claim['high'] - claim['low']):.1f}"
+
+
+def contradictions(reports):
+    """Where the paper contradicts itself, and what we measured there."""
+    ours = {claim["id"]: number(claim, "ours") for report in reports.values() for claim in report["claims"]}
+    rows = [
+        (one.statement, one.page, one.finding, ", ".join(ours[name] for name in one.claims if name in ours) or "–")
+        for one in published.CONTRADICTIONS
+    ]
+    return markdown(pd.DataFrame(rows, columns=["the paper says", "page", "against it", "ours"]))
+
+
+def verdict_counts(reports):
+    """How many claims have which verdict, by data set."""
+    table = pd.DataFrame(
+        [(TITLES[dataset], claim["verdict"]) for dataset, report in reports.items() for claim in report["claims"]],
+        columns=["data set", "verdict"],
+    )
+    counts = pd.crosstab(table["data set"], table["verdict"])
+    return markdown(counts.reset_index().rename_axis(columns=None))
+
+
+def fer2013(reports):
+    """Our accuracy by FER2013's official protocol beside what others report."""
+    entry = reports["fer2013"]["models"]["residual"]["accuracy"]
+    ours = (
+        "the paper's residual network, here",
+        f"**{_mean_with_interval(entry)}**",
+        *("PrivateTest", "PublicTest", "[evaluation](../results/fer2013/residual/03-evaluate.ipynb)"),
+    )
+    columns = ["network", "accuracy", "tested on", "epoch chosen on", "source"]
+    return markdown(pd.DataFrame([ours, *published.ON_FER2013], columns=columns))
+
+
+def compute():
+    """What the trainings cost, from runs/; the drawn faces, which everybody trains, are left out."""
+    costs = {}
+    for file in sorted(paths.RUNS.rglob("*.json")):
+        group, model, *_ = file.relative_to(paths.RUNS).with_suffix("").parts
+        is_study = group == "studies"
+        if group != "synthetic":
+            runs = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
+            key = "all studies" if is_study else f"{TITLES[group]}, {model}"
+            costs.setdefault(key, []).extend(runs if is_study else [runs])
+    rows = []
+    for what, runs in costs.items():
+        hours = sum(run["seconds"] for run in runs) / 3600
+        devices = ", ".join(sorted({run["device"] for run in runs}))
+        rows.append((what, str(len(runs)), f"{hours:.1f}", f"{60 * hours / len(runs):.0f}", devices))
+    columns = ["network", "runs", "hours in all", "minutes each", "on"]
+    return markdown(pd.DataFrame(rows, columns=columns))
+
+
+def not_run(defined, studies):
+    """The studies that are defined and have no result, with the command that runs each: a list."""
+    lines = [
+        f"- {entry['question']} `dvc repro studies/dvc.yaml:report@{name}`, with `datasets: [{entry['dataset']}]`."
+        for name, entry in defined.items()
+        if name not in studies
+    ]
+    return "\n".join(lines) or "- All studies that `studies/params.yaml` defines were run."
