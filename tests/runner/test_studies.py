@@ -15,7 +15,7 @@ from fergit.core.params import stage_params
 from fergit.data import datasets
 from fergit.engine.checkpoint import find_checkpoint, training_key
 from fergit.runner import studies
-from fergit.runner.schema import load_params, load_studies
+from fergit.runner.schema import load_studies
 
 STUDY = {
     "question": "Does it matter?",

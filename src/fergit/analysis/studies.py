@@ -34,7 +34,7 @@ def are_draws(vary):
     return vary.endswith((".seed", ".fold"))
 
 
-def summary(name, study, predictions, trainings, evaluate):
+def summary(name, study, predictions, trainings, evaluate, protocol=None):
     """All of a study's metrics.json, which is all that tables and pages read.
 
     Parameters
@@ -46,10 +46,13 @@ def summary(name, study, predictions, trainings, evaluate):
         Of `read`.
     evaluate : dict
         That section of params.yaml.
+    protocol : str, optional
+        How params.yaml splits CK+, where the study does not say.
     """
     draws = are_draws(study["vary"])
     variants = by_variant(predictions, trainings, evaluate["confidence_level"])
-    paper = {network: _paper(study, network) for network in study["models"]}
+    protocol = study["set"].get(f"{study['dataset']}.split.protocol", protocol)
+    paper = {network: _paper(study["dataset"], network, protocol) for network in study["models"]}
     return metrics.rounded(
         {
             "study": name,
@@ -64,10 +67,9 @@ def summary(name, study, predictions, trainings, evaluate):
     )
 
 
-def _paper(study, network):
+def _paper(dataset, network, protocol):
     """What the paper's table has for a network: ``accuracy`` and, by class, ``named``; None where there is no table."""
-    protocol = study["set"].get(f"{study['dataset']}.split.protocol")
-    table = claims.paper_table(study["dataset"], network, protocol)
+    table = claims.paper_table(dataset, network, protocol)
     return table and {"accuracy": table["accuracy"], "named": published.named_per_image(table)}
 
 
