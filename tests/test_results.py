@@ -32,7 +32,7 @@ def test_metrics_follow_from_the_predictions(folder):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_what_a_study_found_follows_from_its_predictions(name):
-    predictions, trainings, _ = studies.read(paths.study(name))
+    predictions, trainings = studies.read(paths.study(name))
     params, study = load_params(), load_studies()[name]
     protocol = params[study["dataset"]]["split"].get("protocol")
     found = studies.summary(name, study, predictions, trainings, params["evaluate"], protocol)

@@ -96,11 +96,11 @@ def test_a_study_trains_and_tests_each_variant(elsewhere, monkeypatch, capsys):
     split = np.where(np.arange(80) < 48, "train", np.where(np.arange(80) < 64, "validation", "test")).astype("U10")
     monkeypatch.setattr(datasets, "preprocess", lambda dataset, settings: faces.with_split(split))
     studies.run("mine")
-    predictions, trainings, history = found_by_studies.read(paths.study("mine"))
+    predictions, trainings = found_by_studies.read(paths.study("mine"))
     assert trainings[["variant", "seed"]].values.tolist() == [
         [variant, seed] for variant in STUDY["values"] for seed in STUDY["seeds"]
     ]
-    assert len(history) == 4 and len(predictions) == 4 * 16
+    assert len(predictions) == 4 * 16
     guess = predictions.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
     shares = (guess == predictions["label"]).groupby([predictions["variant"], predictions["seed"]]).mean()
     assert shares.tolist() == trainings["accuracy"].tolist()

@@ -10,14 +10,13 @@ from fergit.core.files import read_table
 from fergit.paper import published
 
 TABLES = {  # what the study leaves, and what is read of it
-    "predictions": ("variant", "network", "seed", "sample_id", "group", "label"),
-    "trainings": ("variant", "network", "seed", "best_val_accuracy", "train_accuracy_at_best", "trained", "accuracy"),
-    "history": ("variant", "network", "seed", "epoch", "accuracy", "val_accuracy"),
+    "predictions": ("variant", "network", "seed", "split", "sample_id", "group", "label"),
+    "trainings": ("variant", "network", "seed", "trained", "train_accuracy", "validation_accuracy", "accuracy"),
 }
 
 
 def read(folder):
-    """The tables of a study's folder: predictions (of the test set), trainings, history.
+    """The tables of a study's folder: predictions of the test set, trainings.
 
     Raises
     ------
@@ -26,7 +25,10 @@ def read(folder):
     """
     remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
     options = {"dtype": {"variant": str, "group": str}, "keep_default_na": False}
-    return [read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items()]
+    predictions, trainings = (
+        read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items()
+    )
+    return predictions[predictions["split"] == "test"].drop(columns="split"), trainings
 
 
 def are_draws(vary):
@@ -81,7 +83,7 @@ def by_variant(predictions, trainings, level):
     DataFrame
         ``variant``, ``network``, ``trainings``, ``failed`` (never left the class prior), ``mean``, ``sd`` and the ends
         ``low`` and ``high`` of Student's t interval of the mean (NaN for one training), ``macro_f1`` (mean),
-        ``validation`` and ``training`` (mean accuracies at the best epoch), ``named``: by class, how many images are
+        ``validation`` and ``training`` (mean accuracies of the kept weights), ``named``: by class, how many images are
         called so for each image of it; None for a class without images.
     """
     rows = []
@@ -99,8 +101,8 @@ def by_variant(predictions, trainings, level):
                 "low": low,
                 "high": high,
                 "macro_f1": metrics.macro_f1(metrics.confusions(tested)).mean(),
-                "validation": group["best_val_accuracy"].mean(),
-                "training": group["train_accuracy_at_best"].mean(),
+                "validation": group["validation_accuracy"].mean(),
+                "training": group["train_accuracy"].mean(),
                 "named": metrics.named_per_image(tested),
             }
         )

@@ -5,7 +5,14 @@ import pandas as pd
 from fergit.analysis import claims, metrics
 from fergit.paper import published
 
-TITLES = {"ckplus": "CK+", "fergit": "FERGIT", "fer2013": "FER2013", "synthetic": "Synthetic faces"}
+TITLES = {
+    "fergit": "FERGIT",
+    "fergit_best": "FERGIT, better recipe",
+    "ckplus": "CK+",
+    "fer2013": "FER2013",
+    "fer2013_best": "FER2013, better recipe",
+    "synthetic": "Synthetic faces",
+}
 HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*
 
 

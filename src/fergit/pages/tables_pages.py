@@ -16,7 +16,6 @@ CLAIMS = {  # what a claim is about, where its id does not say so
     "training-accuracy": "training accuracy",
     "minutes": "minutes of training",
 }
-RECIPES = {"fergit-best": "FERGIT, better recipe", "fer2013-best": "FER2013, better recipe"}  # studies
 
 
 def headline(reports, studies):
@@ -37,11 +36,6 @@ def headline(reports, studies):
             for model in studies[SUBJECTS]["draws"]:
                 title, accuracy, trainings = _over_splits(studies, SUBJECTS, model, "CK+, new persons")
                 rows.append([title, model, "–", accuracy, trainings, NO_CLAIM, _study_link(SUBJECTS)])
-    for name, title in RECIPES.items():
-        for row in studies.get(name, {"variants": ()})["variants"]:
-            ours = with_interval(row["mean"], row["low"], row["high"]) if row["trainings"] > 1 else percent(row["mean"])
-            ours = "training failed" if row["failed"] else ours
-            rows.append([title, row["network"], "–", ours, row["trainings"], NO_CLAIM, _study_link(name)])
     columns = ["data set", "network", "paper", "ours (95 % CI)", "runs", "verdict", "notebook"]
     return markdown(pd.DataFrame(rows, columns=columns))
 

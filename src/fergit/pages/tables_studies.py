@@ -103,6 +103,9 @@ def overview(studies):
     return pd.DataFrame(rows)
 
 
+MANY = 4  # variants that a row has room for
+
+
 def _result(found):
     several = len({row["network"] for row in found["variants"]}) > 1
     if found["draws"]:
@@ -110,6 +113,9 @@ def _result(found):
             f"{network} {with_interval(draws['accuracy'], draws['low'], draws['high'])}"
             for network, draws in found["draws"].items()
         )
+    if len(found["variants"]) > MANY:
+        means = [row["mean"] for row in found["variants"] if not row["failed"]]
+        return f"{len(means)} variants: {percent(min(means))} to {percent(max(means))}" if means else "training failed"
     return "; ".join(
         f"{row['variant']}{', ' + row['network'] if several else ''}: "
         + ("training failed" if row["failed"] else percent(row["mean"]))
@@ -120,13 +126,11 @@ def _result(found):
 def _differences(found):
     if two := found["networks"]:
         return f"{two['second']} less {two['first']} {points(two['difference'])} ({_ends(two['low'], two['high'])})"
-    return (
-        "; ".join(
-            f"{row['variant']} {points(row['difference'])} ({_ends(*(row['over_seeds'] or (row['low'], row['high'])))})"
-            for row in found["against_first"]
-        )
-        or "–"
-    )
+    differences = [
+        f"{row['variant']} {points(row['difference'])} ({_ends(*(row['over_seeds'] or (row['low'], row['high'])))})"
+        for row in found["against_first"]
+    ]
+    return "; ".join(differences) if 0 < len(differences) < MANY else "–"
 
 
 def _ends(low, high):

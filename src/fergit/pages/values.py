@@ -12,20 +12,20 @@ from statistics import mean
 from fergit.analysis import studies
 from fergit.core import paths
 from fergit.core.files import read_json
-from fergit.pages.present import points
+from fergit.pages.present import TITLES, points
 
 PARTS = ("variant", "stratum", "network", "positions", "class", "id")  # what tells the entries of a list apart
 PERSONS = ("ckplus-frames", "ckplus-subjects")  # the same networks on known and on new persons
-ORDER = ("fergit", "ckplus", "fer2013", "synthetic")  # on pages
 ONLY_IN = {"models", "networks"}  # keys left out of names
 
 
 def read_reports():
-    """report.json by data set, in the order of ORDER."""
-    keys = ("models", "claims", "comparison")
+    """report.json by data set, in the order of `TITLES`."""
+    keys, folder = ("models", "claims", "comparison"), paths.RESULTS / "reports"
     return {
-        path.parent.name: read_json(path, keys, f"`dvc repro -f report@{path.parent.name}`")
-        for path in sorted(paths.RESULTS.glob("reports/*/report.json"), key=lambda path: ORDER.index(path.parent.name))
+        dataset: read_json(folder / dataset / "report.json", keys, f"`dvc repro -f report@{dataset}` writes it again")
+        for dataset in TITLES
+        if (folder / dataset / "report.json").exists()
     }
 
 
@@ -77,7 +77,7 @@ def collect(reports, found, evaluate):
         _flatten(whole | {"against": study["against_first"]}, f"study.{name}", values)
         for row in study["against_first"]:
             ends = row["over_seeds"] or (row["low"], row["high"])
-            verdicts[f"study.{name}.{row['network']}.{row['variant']}"] = _direction(*ends)
+            verdicts[f"study.{name}.{row['network']}.{row['variant']}".replace(" ", "-")] = _direction(*ends)
         if study["networks"]:
             verdicts[f"study.{name}"] = _direction(study["networks"]["low"], study["networks"]["high"])
     _persons(found, evaluate, values)

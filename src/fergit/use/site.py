@@ -24,7 +24,7 @@ FIRST_PAGES = (
     "REPLICATION.md",
     *(f"{name}/README.md" for name in ("results", "data", "models", "benchmarks")),
 )
-ORDER = ["reconstruction", "fergit", "ckplus", "fer2013", "synthetic"]  # of the notebooks; then whatever else there is
+ORDER = ["reconstruction", *present.TITLES]  # of the notebooks; then whatever else there is
 STYLE = "site.css"
 
 

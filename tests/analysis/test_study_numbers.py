@@ -31,7 +31,7 @@ def made_up(groups):
             for i in range(10):
                 images.append((variant, "basic", seed, f"i{i}", groups[i], "x", *((0.9, 0.1) if i < right else (0, 1))))
     keys = ["variant", "network", "seed"]
-    columns = ["best_val_accuracy", "train_accuracy_at_best", "trained", "accuracy", "n_test"]
+    columns = ["validation_accuracy", "train_accuracy", "trained", "accuracy", "n_test"]
     predictions = pd.DataFrame(images, columns=[*keys, "sample_id", "group", "label", "p_x", "p_y"])
     return predictions, pd.DataFrame(rows, columns=[*keys, *columns])
 
