@@ -67,7 +67,6 @@ def names():
     tables = {
         "headline": tables_pages.headline(reports, studies),
         "claims": tables_pages.claims(real),
-        "verdicts": tables_pages.verdict_counts(real),
         "contradictions": tables_pages.contradictions(real),
         "studies": markdown(tables_studies.overview(studies)),
         "compute": tables_pages.compute(),

@@ -22,41 +22,29 @@ def headline(reports, studies):
     """README's table: a row for each network and data set."""
     rows = []
     for dataset, report in reports.items():
+        verdicts = {claim["id"]: claim["verdict"] for claim in report["claims"]}
+        draws = {name: studies[name]["draws"] for name in (FRAMES, SUBJECTS) if name in studies and dataset == "ckplus"}
         for model, entry in report["models"].items():
-            verdict = _verdict(report, model)
-            notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
-            ours = "training failed" if entry["failed_seeds"] else _mean_with_interval(entry["accuracy"])
-            row = [TITLES[dataset], model, percent(entry["paper_accuracy"], 0), ours, len(entry["seeds"])]
-            if dataset == "ckplus" and FRAMES in studies:
-                title, accuracy, trainings = _over_splits(studies, FRAMES, model, "CK+, random splits")
-                row = [title, model, row[2], accuracy, trainings]
-                notebook = _study_link(FRAMES)
-            rows.append([*row, verdict, notebook])
-        if dataset == "ckplus" and SUBJECTS in studies:
-            for model in studies[SUBJECTS]["draws"]:
-                title, accuracy, trainings = _over_splits(studies, SUBJECTS, model, "CK+, new persons")
-                rows.append([title, model, "–", accuracy, trainings, NO_CLAIM, _study_link(SUBJECTS)])
+            beside = percent(entry["paper_accuracy"], 0), verdicts.get(f"{dataset}-{model}-accuracy", NO_CLAIM)
+            if model in draws.get(FRAMES, ()):
+                rows.append(_over_splits("CK+, random splits", model, draws[FRAMES][model], FRAMES, *beside))
+            else:
+                ours = "training failed" if entry["failed_seeds"] else _mean_with_interval(entry["accuracy"])
+                notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
+                rows.append((TITLES[dataset], model, beside[0], ours, len(entry["seeds"]), beside[1], notebook))
+        for model, entry in draws.get(SUBJECTS, {}).items():
+            rows.append(_over_splits("CK+, new persons", model, entry, SUBJECTS, "–", NO_CLAIM))
     columns = ["data set", "network", "paper", "ours (95 % CI)", "runs", "verdict", "notebook"]
     return markdown(pd.DataFrame(rows, columns=columns))
 
 
-def _over_splits(studies, name, model, title):
-    draws = studies[name]["draws"][model]
-    accuracy = with_interval(draws["accuracy"], draws["low"], draws["high"])
-    return title, "training failed" if draws["failed"] else accuracy, draws["trainings"]
-
-
-def _study_link(name):
-    return f"[study](results/studies/{name}/05-study.ipynb)"
+def _over_splits(title, model, draws, study, paper, verdict):
+    ours = "training failed" if draws["failed"] else with_interval(draws["accuracy"], draws["low"], draws["high"])
+    return title, model, paper, ours, draws["trainings"], verdict, f"[study](results/studies/{study}/05-study.ipynb)"
 
 
 def _mean_with_interval(entry):
     return with_interval(entry["mean"], entry["low"], entry["high"])
-
-
-def _verdict(report, model):
-    verdicts = {claim["id"]: claim["verdict"] for claim in report["claims"]}
-    return verdicts.get(f"{report['dataset']}-{model}-accuracy", NO_CLAIM)
 
 
 def claims(reports):
@@ -105,16 +93,6 @@ def contradictions(reports):
         for one in published.CONTRADICTIONS
     ]
     return markdown(pd.DataFrame(rows, columns=["the paper says", "page", "against it", "ours"]))
-
-
-def verdict_counts(reports):
-    """How many claims have which verdict, by data set."""
-    table = pd.DataFrame(
-        [(TITLES[dataset], claim["verdict"]) for dataset, report in reports.items() for claim in report["claims"]],
-        columns=["data set", "verdict"],
-    )
-    counts = pd.crosstab(table["data set"], table["verdict"])
-    return markdown(counts.reset_index().rename_axis(columns=None))
 
 
 def fer2013(reports):
