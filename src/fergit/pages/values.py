@@ -16,7 +16,12 @@ from fergit.pages.present import TITLES, points
 
 PARTS = ("variant", "stratum", "network", "positions", "class", "id")  # what tells the entries of a list apart
 PERSONS = ("ckplus-frames", "ckplus-subjects")  # the same networks on known and on new persons
-ONLY_IN = {"models", "networks"}  # keys left out of names
+LEFT_OUT = {
+    "models",
+    "networks",
+    "mean",
+    "0.95",
+}  # keys that are not in names; 0.95 is the first threshold of near copies
 
 
 def read_reports():
@@ -77,7 +82,7 @@ def collect(reports, found, evaluate):
         _flatten(whole | {"against": study["against_first"]}, f"study.{name}", values)
         for row in study["against_first"]:
             ends = row["over_seeds"] or (row["low"], row["high"])
-            verdicts[f"study.{name}.{row['network']}.{row['variant']}".replace(" ", "-")] = _direction(*ends)
+            verdicts[f"study.{name}.{row['network']}.{_part(row['variant'])}"] = _direction(*ends)
         if study["networks"]:
             verdicts[f"study.{name}"] = _direction(study["networks"]["low"], study["networks"]["high"])
     _persons(found, evaluate, values)
@@ -89,18 +94,22 @@ def _flatten(node, name, values):
     if isinstance(node, dict):
         node = {key: value for key, value in node.items() if key != "by_person"}
         for key, value in node.items():
-            key = str(key).replace(" ", "-")
-            _flatten(value, name if key in ONLY_IN or key == "mean" else f"{name}.{key}", values)
+            _flatten(value, name if key in LEFT_OUT else f"{name}.{_part(key)}", values)
         if isinstance(node.get("low"), float) and isinstance(node.get("high"), float):
             values[f"{name}.interval"] = interval(node["low"], node["high"], "difference" in node)
     elif isinstance(node, list) and all(isinstance(entry, dict) for entry in node):
         for entry in node:
-            key = ".".join(str(entry[part]) for part in PARTS if part in entry)
-            _flatten(entry, f"{name}.{key}".replace(" ", "-").rstrip("."), values)
+            parts = [_part(entry[key]) for key in PARTS if key in entry]
+            _flatten(entry, ".".join([name, *parts]), values)
     elif isinstance(node, list):
         values[f"{name}.count"] = len(node)
     elif isinstance(node, int | float | str) and not isinstance(node, bool):
         values[name] = node
+
+
+def _part(key):
+    """A key of JSON as a part of a name."""
+    return str(key).replace(" ", "-").lower()
 
 
 def interval(low, high, is_difference=False):
