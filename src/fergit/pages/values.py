@@ -17,11 +17,6 @@ from fergit.pages.present import TITLES, points
 PARTS = ("variant", "stratum", "network", "positions", "class", "id")  # what tells the entries of a list apart
 PERSONS = ("ckplus-frames", "ckplus-subjects")  # the same networks on known and on new persons
 LEFT_OUT = {"models", "networks", "mean", "0.95"}  # of names; 0.95 is the first threshold of near copies
-    "models",
-    "networks",
-    "mean",
-    "0.95",
-}  # keys that are not in names; 0.95 is the first threshold of near copies
 
 
 def read_reports():
