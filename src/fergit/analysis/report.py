@@ -6,11 +6,16 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fergit.analysis import claims, metrics
+from fergit.analysis.intervals import interval_key
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import read_json, read_table
+from fergit.core.predictions import read_predictions, seeds_of
 
-FORMAT = 3  # of report.json: an older one is left out of README until its stage has written it anew
+TRAINING = (  # keys of training.json that are read
+    *("dataset", "model", "trained", "epochs_run", "best_epoch", "train_accuracy", "validation_accuracy"),
+    *("prior_val_accuracy", "n_train", "parameters", "classes", "network", "train"),
+)
 HISTORY = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}  # of history.csv
 PAIR = ("basic", "residual")  # compared as in the paper: what do the residual blocks add?
 
@@ -30,12 +35,25 @@ def protocol_of(params):
     return params["split"].get("protocol")
 
 
-def read_outcomes(dataset, models, seeds):
-    """Read the results of exactly these networks and seeds, whatever else lies beside them.
+def read_trainings(dataset, model, seeds):
+    """What each training left beside its weights: ``training.json`` by seed; an error names the one that is missing."""
+    folders = {int(seed): paths.results(dataset, model, seed) for seed in seeds}
+    remedy = f"`dvc repro train@{dataset}-{model}-"
+    return {seed: read_json(one / "training.json", TRAINING, f"{remedy}{seed}`") for seed, one in folders.items()}
 
-    Returns
-    -------
-    dict of str to Outcome
+
+def read_part(dataset, model, seeds, split="test"):
+    """The predictions of exactly these seeds for one part; an error names the file and the command that writes it."""
+    path = paths.results(dataset, model) / "predictions.csv"
+    predictions = read_predictions(path, split)
+    if seeds_of(predictions) != list(seeds):
+        found = f"seeds {seeds_of(predictions)}, expected {list(seeds)}"
+        raise FergitError(f"{paths.relative(path)}: {found}; `dvc repro predict@{dataset}-{model}` writes it")
+    return predictions
+
+
+def read_outcomes(dataset, models, seeds):
+    """Read the results of exactly these networks and seeds, whatever else lies beside them: `Outcome` by network.
 
     Raises
     ------
@@ -44,21 +62,17 @@ def read_outcomes(dataset, models, seeds):
     """
     outcomes = {}
     for model in models:
-        folder = paths.results(dataset, model)
-        remedy = f"`dvc repro evaluate@{dataset}-{model}` writes it"
-        summary = read_json(folder / "metrics.json", metrics.KEYS, remedy)
-        predictions = metrics.read_predictions(folder / "predictions.csv")
-        if metrics.seeds_of(predictions) != list(seeds):
-            found = metrics.seeds_of(predictions)
-            where = f"{paths.relative(folder)}/predictions.csv"
-            raise FergitError(f"{where}: seeds {found}, expected {list(seeds)}; {remedy}")
-        trainings = metrics.read_trainings(dataset, model, seeds)
-        files = {seed: paths.results(dataset, model, seed) / "history.csv" for seed in seeds}
-        histories = {
-            seed: read_table(file, HISTORY, f"`dvc repro train@{dataset}-{model}-{seed}` writes it", dtype=HISTORY)
-            for seed, file in files.items()
-        }
-        outcomes[model] = Outcome(predictions, summary, trainings, histories)
+        remedy, train = f"`dvc repro evaluate@{dataset}-{model}`", f"`dvc repro train@{dataset}-{model}-"
+        folders = {seed: paths.results(dataset, model, seed) for seed in seeds}
+        outcomes[model] = Outcome(
+            metrics=read_json(paths.results(dataset, model) / "metrics.json", metrics.KEYS, remedy),
+            predictions=read_part(dataset, model, seeds),
+            trainings=read_trainings(dataset, model, seeds),
+            histories={
+                seed: read_table(folder / "history.csv", HISTORY, f"{train}{seed}`", dtype=HISTORY)
+                for seed, folder in folders.items()
+            },
+        )
     return outcomes
 
 
@@ -87,43 +101,21 @@ def compare(outcomes, evaluate):
 
 
 def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
-    """All of report.json: what README and the index of results say about a data set.
-
-    Parameters
-    ----------
-    dataset : str
-    outcomes : dict of str to Outcome
-    comparison : dict or None
-        `compare`.
-    checked : DataFrame
-        `claims.check`.
-    evaluate : dict
-    protocol : str, optional
-        How CK+ was split.
-
-    Returns
-    -------
-    dict
-    """
-    key = metrics.interval_key(evaluate["confidence_level"])
-    models = {}
+    """All of report.json, what the pages say about a data set: from `read_outcomes`, `compare` and `claims.check`."""
+    key, models = interval_key(evaluate["confidence_level"]), {}
     for model, outcome in outcomes.items():
         paper = claims.paper_table(dataset, model, protocol)
         models[model] = {
             name: {"mean": entry["mean"], "sd": entry["sd"], "low": entry[key][0], "high": entry[key][1]}
             for name, entry in ((name, outcome.metrics[name]) for name in ("accuracy", "macro_f1"))
         }
+        models[model] |= {name: outcome.metrics[name] for name in ("train_accuracy", "n_test", "parameters", "seeds")}
         models[model] |= {
             "paper_accuracy": paper and paper["accuracy"],
-            "n_test": outcome.metrics["n_test"],
-            "parameters": outcome.metrics["parameters"],
-            "seeds": outcome.metrics["seeds"],
             "failed_seeds": claims.failed_seeds(outcome.metrics["trained"]),
             "epochs_run": [training["epochs_run"] for training in outcome.trainings.values()],
-            "epochs_short": claims.epochs_short(outcome.trainings),
         }
     return {
-        "format": FORMAT,
         "dataset": dataset,
         "protocol": protocol,
         "confidence_level": evaluate["confidence_level"],
