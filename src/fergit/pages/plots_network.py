@@ -9,15 +9,18 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from fergit.pages.plots import OURS, PAPER
 
-COLOURS = {
-    "Convolution": "#CFE0F1",
-    "BatchNormalization": "#FBE3C0",
-    "MaxPooling2D": "#DCEBD3",
-    "Add": "#F3CFD2",
-    "Dense": "#DDD3EA",
+LOOKS = {  # how a layer is called and coloured, by the end of its class's name
+    "InputLayer": ("image", "#F1F1F1"),
+    "Convolution": ("convolution", "#CFE0F1"),
+    "BatchNormalization": ("batch normalization", "#FBE3C0"),
+    "GlobalAveragePooling2D": ("global average pooling", "#F1F1F1"),
+    "MaxPooling2D": ("max pooling 2x2", "#DCEBD3"),
+    "Dropout": ("dropout", "#F1F1F1"),
+    "Add": ("sum", "#F3CFD2"),
+    "ReLU": ("ReLU", "#F1F1F1"),
+    "Dense": ("dense", "#DDD3EA"),
 }
-PLAIN = "#F1F1F1"
-WIDTH, HEIGHT = 4.3, 0.78  # of the box of one layer; rows are 1 apart
+WIDTH, HEIGHT, STEP = 4.3, 0.78, 7.0  # of the box of one layer; columns are so far apart, rows 1
 
 
 def networks(models, stated):
@@ -32,139 +35,95 @@ def networks(models, stated):
         From `fergit.engine.network.build_network`, the deepest last.
     stated : DataFrame
         part (the first part of layer names), statement, pages.
-
-    Returns
-    -------
-    Figure
     """
     columns = [_rows(model) for model in models]
     order = _common_order(columns)
-    figure, axes = plt.subplots(figsize=(13, 0.26 * (len(order) + 4)))
-    top, step = len(order), 7.0
-    height = {name: top - i for i, name in enumerate(order)}
-
-    said, seen = dict(list(stated.groupby("part"))), set()
-    for part, names in _parts(order):
-        first, last = height[names[0]] + HEIGHT / 2, height[names[-1]] - HEIGHT / 2
-        axes.plot(
-            [-0.25, -0.25], [first, last], color=OURS if "residual" in part else PAPER, lw=3, solid_capstyle="butt"
-        )
-        if part not in seen and len(names) > 1:
-            title = re.sub(r"(\d)", r" \1", part)
-            axes.text(-0.5, (first + last) / 2, title, rotation=90, va="center", ha="right", fontsize=8)
-        if part not in seen and part in said:
-            text = "\n".join(_sentence(row) for row in said[part].itertuples())
-            axes.text(0, first, text, va="top", fontsize=9, linespacing=1.25)
-        seen.add(part)
-    axes.text(0, top + 1.6, "The paper's words", fontsize=12, weight="bold")
-
+    top, height = len(order), {name: len(order) - i for i, name in enumerate(order)}
+    figure, axes = plt.subplots(figsize=(13, 0.26 * (top + 4)))
+    _statements(axes, order, height, stated)
     for i, (model, rows) in enumerate(zip(models, columns, strict=True)):
-        left = 8.2 + i * step
+        left = 8.2 + i * STEP
         title = f"{model.name.capitalize()} network: {model.count_params():,} parameters"
         axes.text(left - 1.2, top + 1.6, title, fontsize=12, weight="bold")
         _column(axes, rows, height, left)
-
-    axes.set_xlim(-1.1, 8.2 + len(models) * step - 1.2)
-    axes.set_ylim(0.2, top + 2.6)
+    axes.set(xlim=(-1.1, 7 + len(models) * STEP), ylim=(0.2, top + 2.6))
     axes.axis("off")
     return figure
 
 
-def _sentence(row):
-    """A statement with its page, in lines that fit beside the networks and do not part "p." from its number."""
-    pages = f"(p{'p' * (',' in row.pages)}. {row.pages})".replace(" ", "\u00a0")
-    return textwrap.fill(f"{row.statement} {pages}", 56)
-
-
-def _parts(order):
-    """The rows of each part of the network, in order: block2 comes before and after its residual block."""
-    return [(part, list(names)) for part, names in itertools.groupby(order, lambda name: name.partition("_")[0])]
+def _statements(axes, order, height, stated):
+    """The paper's words with their pages, beside a line for each part of the networks; block2 comes twice."""
+    said, seen = dict(list(stated.groupby("part"))), set()
+    for part, names in itertools.groupby(order, lambda name: name.partition("_")[0]):
+        names = list(names)
+        ends = [height[names[0]] + HEIGHT / 2, height[names[-1]] - HEIGHT / 2]
+        axes.plot([-0.25, -0.25], ends, color=OURS if "residual" in part else PAPER, lw=3, solid_capstyle="butt")
+        if part not in seen and len(names) > 1:
+            title = re.sub(r"(\d)", r" \1", part)
+            axes.text(-0.5, sum(ends) / 2, title, rotation=90, va="center", ha="right", fontsize=8)
+        if part not in seen and part in said:
+            rows = said[part].itertuples()
+            texts = [f"{row.statement} (p{'p' * (',' in row.pages)}.\u00a0{row.pages})" for row in rows]
+            text = "\n".join(textwrap.fill(text, 56) for text in texts)
+            axes.text(0, ends[0], text, va="top", fontsize=9, linespacing=1.25)
+        seen.add(part)
+    axes.text(0, len(order) + 1.6, "The paper's words", fontsize=12, weight="bold")
 
 
 def _rows(model):
-    """What is drawn: {name of the row's first layer: [layer, label, parameters]}; a ReLU joins the layer before it."""
-    rows, last = {}, None
+    """What is drawn: {name of the row's first layer: [layers]}; a ReLU, and a pooling's dropout, join the row above."""
+    rows = {}
     for layer in model.layers:
-        label = _label(layer)
-        joins = type(layer).__name__ == "ReLU" or (type(layer).__name__ == "Dropout" and last and "_pool" in last)
-        if joins:
-            rows[last][1] += f", {label}"
+        kind, above = type(layer).__name__, next(reversed(rows), "")
+        if kind == "ReLU" or (kind == "Dropout" and "_pool" in above):
+            rows[above].append(layer)
         else:
-            last = layer.name
-            rows[last] = [layer, label, layer.count_params()]
+            rows[layer.name] = [layer]
     return rows
 
 
+def _look(layer):
+    return next(look for name, look in LOOKS.items() if type(layer).__name__.endswith(name))
+
+
 def _label(layer):
-    kind, config = type(layer).__name__, layer.get_config()
-    if kind == "InputLayer":
-        return "image"
-    if kind == "Convolution":
-        side = config["kernel_size"][0]
+    title, config = _look(layer)[0], layer.get_config()
+    if title == "convolution":
         relu = ", ReLU" if config["activation"] == "relu" else ""
-        return f"convolution {side}x{side}, {config['filters']}{relu}"
-    if kind == "Dense":
+        return f"convolution {config['kernel_size'][0]}x{config['kernel_size'][1]}, {config['filters']}{relu}"
+    if title == "dense":
         return f"dense {config['units']}, {config['activation']}"
-    if kind == "Dropout":
-        return f"dropout {config['rate']:g}"
-    names = {
-        "BatchNormalization": "batch normalization",
-        "MaxPooling2D": "max pooling 2x2",
-        "GlobalAveragePooling2D": "global average pooling",
-        "Add": "sum",
-        "ReLU": "ReLU",
-    }
-    return names[kind]
+    return f"dropout {config['rate']:g}" if title == "dropout" else title
 
 
 def _common_order(columns):
     """One order of all rows: the last network's, and rows that only others have before the row that follows them."""
     order = list(columns[-1])
     for rows in columns[:-1]:
-        names = list(rows)
-        for i in range(len(names) - 1, -1, -1):
-            if names[i] not in order:
-                order.insert(order.index(names[i + 1]), names[i])
+        for name, following in reversed(list(itertools.pairwise(rows))):
+            if name not in order:
+                order.insert(order.index(following), name)
     return order
 
 
 def _column(axes, rows, height, left):
     middle, above, size, entry = left + WIDTH / 2, None, None, None
-    for name, (layer, label, parameters) in rows.items():
+    for name, (layer, *others) in rows.items():
         y = height[name]
         if above is not None:
-            axes.plot(
-                [middle, middle], [above - HEIGHT / 2, y + HEIGHT / 2], color="#9A9A9A", lw=1, solid_capstyle="butt"
-            )
-        colour = COLOURS.get(type(layer).__name__, PLAIN)
-        box = FancyBboxPatch(
-            (left, y - HEIGHT / 2),
-            WIDTH,
-            HEIGHT,
-            boxstyle="round,pad=0,rounding_size=0.12",
-            facecolor=colour,
-            edgecolor="#8A8A8A",
-            linewidth=0.7,
-        )
-        axes.add_patch(box)
-        axes.text(left + 0.12, y, label, va="center", fontsize=8.5)
-        if parameters:
-            axes.text(left + WIDTH - 0.1, y, f"{parameters:,}", va="center", ha="right", fontsize=8, color="#555555")
-        shape = layer.output.shape[1:]
-        if shape != size:
-            axes.text(left - 0.1, y, "x".join(map(str, shape)), va="center", ha="right", fontsize=8, color="#555555")
+            axes.plot([middle, middle], [above - HEIGHT / 2, y + HEIGHT / 2], color="#9A9A9A", lw=1)
+        look = {"boxstyle": "round,pad=0,rounding_size=0.12", "edgecolor": "#8A8A8A", "linewidth": 0.7}
+        axes.add_patch(FancyBboxPatch((left, y - HEIGHT / 2), WIDTH, HEIGHT, facecolor=_look(layer)[1], **look))
+        axes.text(left + 0.12, y, ", ".join(map(_label, (layer, *others))), va="center", fontsize=8.5)
+        small = {"va": "center", "ha": "right", "fontsize": 8, "color": "#555555"}
+        if layer.count_params():
+            axes.text(left + WIDTH - 0.1, y, f"{layer.count_params():,}", **small)
+        if layer.output.shape[1:] != size:
+            axes.text(left - 0.1, y, "x".join(map(str, layer.output.shape[1:])), **small)
         if name.endswith("_add"):
-            start = left + WIDTH, height[entry]
-            arc = FancyArrowPatch(
-                start,
-                (left + WIDTH, y),
-                arrowstyle="-|>",
-                mutation_scale=11,
-                connectionstyle="bar,fraction=-0.12",
-                color=OURS,
-                linewidth=1.4,
-            )
-            axes.add_patch(arc)
+            ends = (left + WIDTH, height[entry]), (left + WIDTH, y)
+            look = {"arrowstyle": "-|>", "mutation_scale": 11, "connectionstyle": "bar,fraction=-0.12"}
+            axes.add_patch(FancyArrowPatch(*ends, color=OURS, linewidth=1.4, **look))
         if not name.startswith("residual"):
             entry = name  # the last layer before a residual block: its shortcut starts there
-        above, size = y, shape
+        above, size = y, layer.output.shape[1:]
