@@ -12,11 +12,8 @@ from fergit.core.predictions import unpack
 def reliability(predictions, bins, level=0.95):
     """Does a probability of 0.8 mean correct in 80 of 100 cases? The first seed's predictions, in bins of equal width.
 
-    Returns
-    -------
-    DataFrame
-        For each bin that holds images: low, high, confidence (mean probability of the predicted class), accuracy,
-        images, accuracy_low, accuracy_high (Wilson).
+    For each bin that holds images: low, high, confidence (mean probability of the predicted class), accuracy, images,
+    accuracy_low, accuracy_high (Wilson).
     """
     labels, probabilities = unpack(predictions)
     table = _bins(labels, probabilities[0], bins)
@@ -32,7 +29,7 @@ def expected_error(predictions, bins, temperature=1.0):
 
 
 def temperature(validation):
-    """The T that gives softmax(logits / T) the least cross-entropy on the validation part (Guo et al. 2017): float.
+    """The T that gives softmax(logits / T) the least cross-entropy on the validation set (Guo et al. 2017): float.
 
     Above 1 the network claims too much, below 1 too little. No label changes. All seeds share one.
     """

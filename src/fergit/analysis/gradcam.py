@@ -30,34 +30,17 @@ BATCH = 256
 
 
 def layers(network):
-    """The layers that are explained: of each size of maps in `SIZES` the last one, the coarsest first.
+    """The layers that are explained, {positions a side: name}: of each size of maps the last that ends in a ReLU.
 
-    Returns
-    -------
-    dict of int to str
-        {positions a side: name of a layer that ends in a ReLU}; where no size is in `SIZES`, the coarsest there is.
+    The coarsest stands first. Where no size is in `SIZES`, it is the only one.
     """
-    last = {layer.output.shape[1]: layer.name for layer in network.layers if _is_rectified(layer)}
+    last = {}
+    for layer in network.layers:
+        activation = getattr(getattr(layer, "activation", None), "__name__", type(layer).__name__)
+        if len(layer.output.shape) == 4 and activation.lower() == "relu":
+            last[layer.output.shape[1]] = layer.name
     sides = sorted(side for side in last if side > 1)
     return {side: last[side] for side in ([side for side in sides if side in SIZES] or sides[:1])}
-
-
-def _is_rectified(layer):
-    """Whether a layer's output is feature maps after their ReLU."""
-    activation = getattr(getattr(layer, "activation", None), "__name__", "")
-    return len(layer.output.shape) == 4 and (type(layer).__name__ == "ReLU" or activation == "relu")
-
-
-def sight(network, layer):
-    """The side of the square of pixels that one position of a layer depends on, not cut at the image's border: int."""
-    side = step = 1
-    for one in network.layers:
-        side += (getattr(one, "kernel_size", (1,))[0] - 1) * step
-        side += (getattr(one, "pool_size", (1,))[0] - 1) * step
-        step *= getattr(one, "pool_size", (1,))[0]
-        if one.name == layer:
-            break
-    return side
 
 
 def explain(network, images, labels=None, layer=None):
@@ -66,12 +49,11 @@ def explain(network, images, labels=None, layer=None):
     Parameters
     ----------
     network : keras.Model
-        Of `fergit.engine.network.build_network`.
     images : uint8 (n, 48, 48)
     labels : int (n,), optional
         What is to be explained, as indices of the classes; None: the label that the network itself gives.
     layer : str, optional
-        Of `layers`; None: the first of them.
+        None: the first of `layers`.
 
     Returns
     -------
@@ -145,20 +127,15 @@ def centre_map(like):
     return found / found.mean()
 
 
-# The test part
+# The test set
 
 
 def measure(network, faces, boxes):
-    """Shares and mean maps of a network on test images, for the labels that it gives itself.
+    """Shares and mean maps of a network on test images, for the labels that it gives itself: two tables.
 
-    Returns
-    -------
-    shares : DataFrame
-        A row for each size of maps and image: ``positions`` (a side), ``sample_id``, ``named`` (the network's label),
-        a column for each region and ``all``.
-    means : DataFrame
-        The mean map of each label, and of ``all``: ``positions``, ``named``, ``maps`` (how many are not zero), ``row``,
-        ``column``, ``value`` (NaN where there is none).
+    Shares, a row for each size of maps and image: ``positions`` (a side), ``sample_id``, ``named`` (the network's
+    label), a column for each region and ``all``. The mean map of each label, and of ``all``: ``positions``, ``named``,
+    ``maps`` (how many are not zero), ``row``, ``column``, ``value`` (NaN where there is none).
     """
     tables, means, classes = [], [], np.array(faces.classes)
     for side, layer in layers(network).items():
@@ -177,10 +154,7 @@ def measure(network, faces, boxes):
 def measure_untrained(build, faces, named, boxes, networks=UNTRAINED):
     """The mean shares of the networks ``build(1)``, ``build(2)`` and so on, for the same labels, on a sample of images.
 
-    Returns
-    -------
-    DataFrame
-        A row for each network and size of maps: ``seed``, ``positions``, the share in each region and in ``all``.
+    A row for each network and size of maps: ``seed``, ``positions``, the share in each region and in ``all``.
     """
     taken, rows = sample(len(faces)), []
     labels = pd.Index(faces.classes).get_indexer(np.asarray(named)[taken])
@@ -205,7 +179,7 @@ def summary(training, network, shared, means, untrained, boxes, evaluate):
         whole = means.query("positions == @side and named == @ALL")["value"].to_numpy().reshape(side, side)
         taken = own.iloc[sample(len(own))]  # the images that the untrained networks were shown
         sizes.append(
-            {"positions": side, "layer": layer, "sight": sight(network, layer)}
+            {"positions": side, "layer": layer}
             | _mean_shares(own, names, evaluate)
             | {
                 "centre": shares(centre_map(whole)[np.newaxis], boxes).iloc[0].to_dict(),

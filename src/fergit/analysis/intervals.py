@@ -67,7 +67,7 @@ def bootstrap(values, statistic, samples, level=0.95):
         vectorized=True,
         axis=-1,
         confidence_level=level,
-        method="percentile",  # BCa has no answer where nothing varies, such as a test part without a mistake
+        method="percentile",  # BCa has no answer where nothing varies, such as a test set without a mistake
         rng=np.random.default_rng(BOOTSTRAP_SEED),
     )
     return [float(result.confidence_interval.low), float(result.confidence_interval.high)]

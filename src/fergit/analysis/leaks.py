@@ -26,7 +26,7 @@ SAME, ANOTHER, SHARE = "the label", "another expression", "share of votes for th
 
 
 def read_copies(dataset):
-    """What the training part knows of each test image, and FER+'s votes: copies.csv, indexed by ``sample_id``."""
+    """What the training set knows of each test image, and FER+'s votes: copies.csv, indexed by ``sample_id``."""
     path = paths.results(dataset) / "01-preprocess" / "copies.csv"
     table = read_table(path, COLUMNS, f"`dvc repro preprocess@{dataset}` writes it", dtype={"sample_id": str})
     return table.set_index("sample_id")
@@ -39,20 +39,11 @@ def kinds(tests, near=NEAR[0]):
 
 
 def by_stratum(hits, stratum, level):
-    """Accuracy within each stratum of the test images.
+    """Accuracy within each stratum of the test images, the largest first: a list of dict.
 
-    Parameters
-    ----------
-    hits : Series of float
-        The share of seeds that are correct on each image (`metrics.by_image`).
-    stratum : Series of str
-        By ``sample_id``, for some or all of them.
-    level : float
-
-    Returns
-    -------
-    list of dict
-        The largest stratum first: ``stratum``, ``images``, ``accuracy``, ``low`` and ``high`` (Wilson).
+    `hits` are the shares of seeds that are correct on each image (`metrics.by_image`), `stratum` a Series of str for
+    some or all of them, both by ``sample_id``. Each dict: ``stratum``, ``images``, ``accuracy``, ``low``, ``high``
+    (Wilson).
     """
     rows = []
     for name, part in hits[hits.index.isin(stratum.index)].groupby(stratum):
@@ -65,10 +56,7 @@ def by_stratum(hits, stratum, level):
 def contrast(rows, first, second, level):
     """How much better one stratum of `by_stratum` does than another, as independent samples; None if one is missing.
 
-    Returns
-    -------
-    dict
-        ``first``, ``second``, ``difference``, ``low`` and ``high`` (Newcombe), ``p`` (Fisher's exact test).
+    A dict: ``first``, ``second``, ``difference``, ``low`` and ``high`` (Newcombe), ``p`` (Fisher's exact test).
     """
     found = {row["stratum"]: row for row in rows}
     if not {first, second} <= set(found):
@@ -92,13 +80,10 @@ def most_voted(votes):
 
 
 def agreement(labels, votes):
-    """How far FER+ agrees with the labels of FER2013, by class and for all.
+    """How far FER+ agrees with the labels of FER2013: a row for each class, and ``all``.
 
-    Returns
-    -------
-    DataFrame
-        By falling number of ``images``: the shares of these in which most votes are for `SAME`, `ANOTHER`, or one of
-        `NO_EXPRESSION`; and `SHARE`, of an image's votes in the mean.
+    Columns: ``images``; the shares of these in which most votes are for `SAME`, `ANOTHER`, or one of `NO_EXPRESSION`;
+    and `SHARE`, of an image's votes in the mean.
     """
     seen = most_voted(votes)
     own = votes.to_numpy()[np.arange(len(votes)), votes.columns.get_indexer(labels)] / votes.sum(axis=1)
@@ -112,7 +97,7 @@ def agreement(labels, votes):
 
 
 def summary(dataset, tests, outcomes, level):
-    """All of a data set's metrics.json, from `read_copies` and the predictions of the test part by network."""
+    """All of a data set's metrics.json, from `read_copies` and the predictions of the test set by network."""
     copies, votes = {near: kinds(tests, near) for near in NEAR}, votes_of(tests)
     labels = tests.loc[votes.index, "label"]
     found = {

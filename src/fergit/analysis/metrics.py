@@ -1,6 +1,6 @@
 """From predictions to scores: what a network gets right, what it confuses, and how it compares with another.
 
-Predictions are a table of `fergit.core.predictions`, of the test part unless something else is said.
+Predictions are a table of `fergit.core.predictions`, of the test set unless something else is said.
 """
 
 import math
@@ -79,12 +79,9 @@ def most_confused(confusion, classes, most=5):
 
 
 def per_class(predictions, level=0.95):
-    """Precision, recall and F1 of each class, means over the seeds, with Wilson's interval of the recall over images.
+    """Precision, recall and F1 of each class, means over the seeds; Wilson's interval of the recall; the support.
 
-    Returns
-    -------
-    DataFrame
-        Indexed by class: precision, recall, recall_low, recall_high, f1, support.
+    Indexed by class: precision, recall, recall_low, recall_high, f1, support.
     """
     scores, support = _scores(predictions, average=None)
     table = pd.DataFrame(dict(zip(SCORES, scores, strict=True)), index=pd.Index(classes_of(predictions), name="class"))
@@ -129,14 +126,9 @@ def macro_f1(confusion):
 
 
 def roc_curves(predictions):
-    """One-vs-rest ROC curves of the first seed, and the area under each.
+    """One-vs-rest ROC curves of the first seed (class, fpr, tpr, at `ROC_GRID`), and the area under each, by class.
 
-    Returns
-    -------
-    curves : DataFrame
-        Columns class, fpr, tpr, at 101 false positive rates.
-    areas : Series
-        By class; NaN where the test part holds none, or nothing else.
+    The area is NaN where the test set holds no image of a class, or no other.
     """
     labels, probabilities = unpack(predictions)
     curves, areas = [], _areas(labels, probabilities[0], classes_of(predictions))
@@ -188,7 +180,7 @@ def summarize(test, validation, trainings, evaluate):
 
     ``accuracy`` and ``macro_f1`` have mean, sd (None for one seed), per_seed, ``ci95`` (over images) and
     ``ci95_over_seeds`` (None for one seed); ``train_accuracy`` is of clean images; ``temperature`` is fitted on the
-    validation part, and the second ``calibration_error`` is that of the test part after it.
+    validation set, and the second ``calibration_error`` is that of the test set after it.
     """
     level, samples, bins = (evaluate[key] for key in ("confidence_level", "bootstrap_samples", "calibration_bins"))
     labels, probabilities = unpack(test)
@@ -227,17 +219,9 @@ def summarize(test, validation, trainings, evaluate):
 def compare(first, second, evaluate):
     """Two networks on the same test images: how much more accurate is the second?
 
-    Returns
-    -------
-    dict
-        difference (second minus first, of mean accuracies), low and high (bootstrap over images, paired), and
-        mcnemar: for each seed that both have, the images that only the first and only the second is correct on, the
-        exact p value, and that p value corrected for several seeds (Holm).
-
-    Raises
-    ------
-    FergitError
-        The test images differ.
+    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (bootstrap over images, paired), and
+    ``mcnemar``: for each seed that both have, the images that only the first and only the second is correct on, the
+    exact p value, and that corrected for several seeds (Holm). Other test images are an error.
     """
     images = [table.loc[table["seed"] == table["seed"].iloc[0], ["sample_id", "label"]] for table in (first, second)]
     if not np.array_equal(*(table.to_numpy() for table in images)):

@@ -22,34 +22,17 @@ PAIR = ("basic", "residual")  # compared as in the paper: what do the residual b
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of one network on one data set: from its files; two of them by seed."""
+    """What is known of one network on one data set, from its files: training.json by seed, history.csv as one table."""
 
     predictions: pd.DataFrame
     metrics: dict
     trainings: dict
-    histories: dict
+    history: pd.DataFrame
 
 
 def protocol_of(params):
     """How a data set was split, where params.yaml leaves a choice: ``frames`` or ``subjects`` for CK+, else None."""
     return params["split"].get("protocol")
-
-
-def read_trainings(dataset, model, seeds):
-    """What each training left beside its weights: ``training.json`` by seed; an error names the one that is missing."""
-    folders = {int(seed): paths.results(dataset, model, seed) for seed in seeds}
-    remedy = f"`dvc repro train@{dataset}-{model}-"
-    return {seed: read_json(one / "training.json", TRAINING, f"{remedy}{seed}`") for seed, one in folders.items()}
-
-
-def read_part(dataset, model, seeds, split="test"):
-    """The predictions of exactly these seeds for one part; an error names the file and the command that writes it."""
-    path = paths.results(dataset, model) / "predictions.csv"
-    predictions = read_predictions(path, split)
-    if seeds_of(predictions) != list(seeds):
-        found = f"seeds {seeds_of(predictions)}, expected {list(seeds)}"
-        raise FergitError(f"{paths.relative(path)}: {found}; `dvc repro predict@{dataset}-{model}` writes it")
-    return predictions
 
 
 def read_outcomes(dataset, models, seeds):
@@ -58,39 +41,51 @@ def read_outcomes(dataset, models, seeds):
     Raises
     ------
     FergitError
-        A file is missing, or holds other seeds: names it, and the command that writes it.
+        A file is missing or damaged, or holds other seeds: names it, and the command that writes it.
     """
     outcomes = {}
     for model in models:
-        remedy, train = f"`dvc repro evaluate@{dataset}-{model}`", f"`dvc repro train@{dataset}-{model}-"
-        folders = {seed: paths.results(dataset, model, seed) for seed in seeds}
+        path, remedy = paths.results(dataset, model) / "metrics.json", f"`dvc repro evaluate@{dataset}-{model}`"
+        histories = [
+            read_table(folder / "history.csv", HISTORY, train, dtype=HISTORY).assign(network=model, seed=seed)
+            for seed, folder, train in _trainings(dataset, model, seeds)
+        ]
         outcomes[model] = Outcome(
-            metrics=read_json(paths.results(dataset, model) / "metrics.json", metrics.KEYS, remedy),
-            predictions=read_part(dataset, model, seeds),
-            trainings=read_trainings(dataset, model, seeds),
-            histories={
-                seed: read_table(folder / "history.csv", HISTORY, f"{train}{seed}`", dtype=HISTORY)
-                for seed, folder in folders.items()
-            },
+            read_part(dataset, model, seeds),
+            read_json(path, metrics.KEYS, remedy),
+            read_trainings(dataset, model, seeds),
+            pd.concat(histories, ignore_index=True),
         )
     return outcomes
 
 
-def histories_table(outcomes):
-    """All learning curves in one table: network, seed, then the columns of history.csv."""
-    tables = [
-        history.assign(network=model, seed=seed)
-        for model, outcome in outcomes.items()
-        for seed, history in outcome.histories.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+def read_trainings(dataset, model, seeds):
+    """``training.json`` by seed."""
+    trainings = _trainings(dataset, model, seeds)
+    return {seed: read_json(folder / "training.json", TRAINING, train) for seed, folder, train in trainings}
+
+
+def _trainings(dataset, model, seeds):
+    """For each training its seed, its folder, and the command that runs it."""
+    return [(s, paths.results(dataset, model, s), f"`dvc repro train@{dataset}-{model}-{s}`") for s in map(int, seeds)]
+
+
+def read_part(dataset, model, seeds, split="test"):
+    """The predictions of exactly these seeds for one part."""
+    path = paths.results(dataset, model) / "predictions.csv"
+    predictions = read_predictions(path, split)
+    if seeds_of(predictions) != list(seeds):
+        found = f"seeds {seeds_of(predictions)}, expected {list(seeds)}"
+        raise FergitError(f"{paths.relative(path)}: {found}; `dvc repro predict@{dataset}-{model}` writes it")
+    return predictions
 
 
 def read_baseline(dataset):
     """Test accuracy of a linear classifier on the pixels where preprocess measured one (synthetic faces), else None."""
     path = paths.results(dataset) / "01-preprocess" / "baseline.json"
-    remedy = f"`dvc repro -f preprocess@{dataset}` writes it again"
-    return read_json(path, ("linear_accuracy",), remedy)["linear_accuracy"] if path.exists() else None
+    if not path.exists():
+        return None
+    return read_json(path, ("linear_accuracy",), f"`dvc repro -f preprocess@{dataset}`")["linear_accuracy"]
 
 
 def compare(outcomes, evaluate):

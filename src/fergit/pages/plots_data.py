@@ -26,7 +26,7 @@ def class_sizes(faces):
 
 
 def supports(faces, dataset):
-    """The test part's class sizes, and where the paper has them (pp. 82, 85) its own and the ``difference``."""
+    """The test set's class sizes, and where the paper has them (pp. 82, 85) its own and the ``difference``."""
     ours = class_sizes(faces)["test"].rename("ours").to_frame()
     paper = published.test_supports(dataset)
     if paper is not None:
@@ -66,7 +66,7 @@ def plot_split(faces, dataset):
 
 
 def plot_supports(table):
-    """Class sizes of the test part beside the paper's, from `supports`."""
+    """Class sizes of the test set beside the paper's, from `supports`."""
     long = table.drop(index="all")[["paper", "ours"]].melt(ignore_index=False, var_name="of", value_name="images")
     figure, axes = plt.subplots(figsize=(8, 3.6))
     sns.barplot(long.reset_index(), x="class", y="images", hue="of", palette=WHOSE, ax=axes)

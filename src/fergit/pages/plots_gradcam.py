@@ -40,7 +40,7 @@ def maps(means, faces, named, boxes):
     means : DataFrame
         Of `gradcam.measure`.
     faces : Faces
-        The test part.
+        The test set.
     named : str (n,)
         The label that the network gives each of them.
     boxes : dict

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -99,15 +100,13 @@ def networks(report):
 def learning(histories):
     """Training and validation accuracy by epoch, a panel each: the mean over a network's seeds, and their range.
 
-    Parameters
-    ----------
-    histories : DataFrame
-        network, seed, epoch, accuracy, val_accuracy.
+    `histories` are tables with network, seed, epoch, accuracy and val_accuracy.
     """
-    names = {"accuracy": "training, as augmented", "val_accuracy": "validation"}
-    table = histories.melt(["network", "seed", "epoch"], list(names), var_name="part", value_name="share")
+    table, names = pd.concat(histories), {"accuracy": "training, as augmented", "val_accuracy": "validation"}
+    last = table["epoch"].max()
+    table = table.melt(["network", "seed", "epoch"], list(names), var_name="part", value_name="share")
     look = {"height": 3.6, "aspect": 1.3, "facet_kws": {"sharey": False}, "errorbar": ("pi", 100)}
-    look |= {"marker": "o"} if histories["epoch"].max() < 30 else {}  # a line of one epoch would not be seen
+    look |= {"marker": "o"} if last < 30 else {}  # a line of one epoch would not be seen
     with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
         grid = sns.relplot(table.replace(names), x="epoch", y="share", hue="network", col="part", kind="line", **look)
     grid.set_axis_labels("epoch", "accuracy").set_titles("{col_name}")

@@ -4,7 +4,7 @@ import pandas as pd
 
 from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import NEAR
-from fergit.analysis.regions import FEWEST_MAPS
+from fergit.analysis.regions import ALL, FEWEST_MAPS
 from fergit.pages.present import TITLES, p_value, percent, points, with_interval
 from fergit.paper import published
 
@@ -18,21 +18,18 @@ def _sd(sd):
     return "–" if sd is None else f"{100 * sd:.1f} points"
 
 
-# One network
-
-
 def trainings_table(trainings):
     """What each training ended with, a row for each seed."""
+    shares = {
+        "train_accuracy": "training accuracy",
+        "validation_accuracy": "validation accuracy",
+        "prior_val_accuracy": "largest class (validation)",
+    }
     return _by_row(
         {
-            seed: {
-                "epochs run": training["epochs_run"],
-                "best epoch": training["best_epoch"],
-                "training accuracy": percent(training["train_accuracy"]),
-                "validation accuracy": percent(training["validation_accuracy"]),
-                "largest class (validation)": percent(training["prior_val_accuracy"]),
-                "better than the largest class": "yes" if training["trained"] else "NO",
-            }
+            seed: {"epochs run": training["epochs_run"], "best epoch": training["best_epoch"]}
+            | {title: percent(training[name]) for name, title in shares.items()}
+            | {"better than the largest class": "yes" if training["trained"] else "NO"}
             for seed, training in trainings.items()
         },
         "seed",
@@ -41,37 +38,35 @@ def trainings_table(trainings):
 
 def scores_table(summary, level, paper=None):
     """Accuracy and macro F1 from metrics.json, beside those of the paper's table (F1: the mean of its classes)."""
-    key = interval_key(level)
+    theirs = {"accuracy": paper["accuracy"], "macro_f1": published.recomputed_mean(paper, "f1")} if paper else {}
     rows = {}
-    for name, title, theirs in (
-        ("accuracy", "accuracy", lambda table: table["accuracy"]),
-        ("macro_f1", "macro F1", lambda table: published.recomputed_mean(table, "f1")),
-    ):
+    for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
         entry = summary[name]
         rows[title] = {
             "ours": percent(entry["mean"]),
-            f"{percent(level, 0)} interval over images": "{:.1f}–{:.1f} %".format(*(100 * end for end in entry[key])),
+            f"{percent(level, 0)} interval": "{:.1f}–{:.1f} %".format(
+                *(100 * end for end in entry[interval_key(level)])
+            ),
             "sd over seeds": _sd(entry["sd"]),
-            "paper": "–" if paper is None else percent(theirs(paper), 0),
+            "paper": percent(theirs.get(name), 0),
         }
     return _by_row(rows, f"{summary['n_test']:,} test images")
 
 
 def per_class_table(table):
     """`metrics.beside_paper` for the eye: two groups of columns, two decimals, the interval of the recall as text."""
-    two_decimals = "{:.2f}".format
     titles = {"precision": "precision", "recall": "recall", "f1": "F1"}
-    ours = pd.DataFrame({title: table[name].map(two_decimals) for name, title in titles.items()})
+    groups = {
+        whose: table[[f"{prefix}{name}" for name in titles]]
+        .map("{:.2f}".format)
+        .set_axis(list(titles.values()), axis=1)
+        for whose, prefix in {"ours": "", "paper": "paper_"}.items()
+        if f"{prefix}f1" in table
+    }
     ends = zip(table["recall_low"], table["recall_high"], strict=True)
-    ours.insert(2, "recall, interval", [f"{low:.2f}–{high:.2f}" for low, high in ends])
-    groups = {"ours": ours.assign(support=table["support"])}
-    if "paper_f1" in table:
-        theirs = {title: table[f"paper_{name}"].map(two_decimals) for name, title in titles.items()}
-        groups["paper"] = pd.DataFrame(theirs | {"support": table["paper_support"]})
-    return pd.concat(groups, axis=1)
-
-
-# The networks of a data set
+    groups["ours"].insert(2, "recall, interval", [f"{low:.2f}–{high:.2f}" for low, high in ends])
+    supports = {"ours": "support", "paper": "paper_support"}
+    return pd.concat({whose: own.assign(support=table[supports[whose]]) for whose, own in groups.items()}, axis=1)
 
 
 def networks_table(report):
@@ -86,7 +81,7 @@ def networks_table(report):
                 "training accuracy": percent(entry["train_accuracy"]),
                 "seeds": len(entry["seeds"]),
                 "failed": len(entry["failed_seeds"]),
-                "epochs run": ", ".join(str(epochs) for epochs in entry["epochs_run"]),
+                "epochs run": ", ".join(map(str, entry["epochs_run"])),
                 "parameters": f"{entry['parameters']:,}",
             }
             for model, entry in report["models"].items()
@@ -97,43 +92,35 @@ def networks_table(report):
 
 def mcnemar_table(comparison):
     """McNemar's test for each seed."""
-    titles = {"only_first": "only basic correct", "only_second": "only residual correct", "p": "p (exact)"}
     table = pd.DataFrame(comparison["mcnemar"]).set_index("seed")
     table[["p", "p_holm"]] = table[["p", "p_holm"]].map(p_value)
-    return table.rename(columns=titles | {"p_holm": "p, corrected for the seeds (Holm)"})
+    return table.set_axis(["only basic correct", "only residual correct", "exact", "corrected (Holm)"], axis=1)
 
 
 def claims_table(checked):
     """`claims.check` for the eye."""
 
     def text(row, name):
-        value, quantity = row[name], row["quantity"]
-        if pd.isna(value):
-            return "–"
-        if quantity in ("parameters", "minutes"):
-            return f"{value:,.0f}"
-        return points(value) if quantity == "gain" else percent(value, 0 if name == "paper" else 1)
+        if pd.isna(row[name]) or row["quantity"] in ("parameters", "minutes"):
+            return "–" if pd.isna(row[name]) else f"{row[name]:,.0f}"
+        return points(row[name]) if row["quantity"] == "gain" else percent(row[name], 0 if name == "paper" else 1)
 
-    rows = [row for _, row in checked.iterrows()]
-    spans = [
-        "–" if pd.isna(row["low"]) else f"{points(row['difference'])} ({points(row['low'])} to {points(row['high'])})"
-        for row in rows
-    ]
-    return pd.DataFrame(
-        {
-            "network": checked["model"],
-            "quantity": [" ".join(filter(None, (row["quantity"], row["class"]))) for row in rows],
-            "page": checked["page"],
-            "paper": [text(row, "paper") for row in rows],
-            "ours": [text(row, "ours") for row in rows],
-            "difference in points": spans,
-            "verdict": checked["verdict"],
-            "note": checked["note"],
-        }
-    )
-
-
-# Leaks
+    rows = []
+    for _, row in checked.iterrows():
+        ends = "" if pd.isna(row["low"]) else f" ({points(row['low'])} to {points(row['high'])})"
+        rows.append(
+            {
+                "network": row["model"],
+                "quantity": f"{row['quantity']} {row['class']}".strip(),
+                "page": row["page"],
+                "paper": text(row, "paper"),
+                "ours": text(row, "ours"),
+                "difference in points": points(row["difference"]) + ends if ends else "–",
+                "verdict": row["verdict"],
+                "note": row["note"],
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def strata_table(rows_of):
@@ -149,25 +136,19 @@ def strata_table(rows_of):
 
 def copies_table(found):
     """`strata_table` of the kinds of copy, for each threshold that makes a near copy."""
-    tables = {
-        f"near: correlation of {near} or more": strata_table(
-            {network: entry["copies"][near] for network, entry in found["networks"].items()}
-        )
-        for near in NEAR
-    }
-    return pd.concat(tables)
+    rows = {near: {model: one["copies"][near] for model, one in found["networks"].items()} for near in NEAR}
+    return pd.concat({f"near: correlation of {near} or more": strata_table(rows[near]) for near in NEAR})
 
 
 def contrasts_table(found, *names):
-    """How much better one stratum does than another, by network."""
+    """How much better one stratum does than another, by network; None where there are no such two."""
     rows = [
         {
             "network": network,
             "compared": f"{TITLES.get(one['first'], one['first'])} less {TITLES.get(one['second'], one['second'])}",
             "among": "FER2013's images" if name.endswith("_of_fer2013") else "all test images",
-            "points": points(one["difference"]),
-            f"{percent(found['confidence_level'], 0)} interval": f"{points(one['low'])} to {points(one['high'])}",
-            "p (Fisher, Holm)": p_value(one["p_holm"]),
+            "points (interval)": f"{points(one['difference'])} ({points(one['low'])} to {points(one['high'])})",
+            "Fisher's test (Holm)": p_value(one["p_holm"]),
         }
         for network, entry in found["networks"].items()
         for name, one in entry["contrasts"].items()
@@ -179,58 +160,53 @@ def contrasts_table(found, *names):
 def agreement_table(table):
     """`leaks.agreement` for the eye."""
     shares = {name: table[name].map(percent) for name in table.columns.drop("images")}
-    return table.assign(images=table["images"].map("{:,}".format), **shares).rename(
-        columns=lambda name: name.replace("_", " ")
-    )
-
-
-# Grad-CAM
+    return table.assign(images=table["images"].map("{:,}".format), **shares).rename(columns={"no_face": "no face"})
 
 
 def maps_table(found):
     """The share of the maps in the regions, beside what it is compared with: a row for each size of maps."""
-    rows = {}
-    for one in found["sizes"]:
-        fresh = one["untrained"]
-        rows[f"{one['positions']}x{one['positions']}"] = {
-            "layer": one["layer"],
-            "pixels it depends on": f"{one['sight']}x{one['sight']}",
-            "share in the regions": with_interval(one["share"]["all"], one["low"], one["high"]),
-            "their area": percent(found["area"]["all"]),
-            "centre map": percent(one["centre"]["all"]),
-            "untrained: mean (range)": with_interval(fresh["share"]["all"], fresh["least"], fresh["most"]),
-            "untrained with as much": f"{fresh['as_much']} of {fresh['networks']}",
-            "maps of zeros": f"{one['empty']:,} of {one['images']:,}",
-        }
-    return _by_row(rows, "positions")
-
-
-def regions_table(found):
-    """How many times its area each region has of the maps; in parentheses the centre map's, and the untrained's."""
     return _by_row(
         {
-            f"{one['positions']}x{one['positions']}": {
-                name: "–"
-                if one["share"][name] is None
-                else " / ".join(
-                    f"{whose[name] / area:.2f}" for whose in (one["share"], one["centre"], one["untrained"]["share"])
-                )
-                for name, area in found["area"].items()
+            _size(one): {
+                "layer": one["layer"],
+                "share in the regions": _share(one),
+                "their area": percent(found["area"][ALL]),
+                "centre map": percent(one["centre"][ALL]),
+                "untrained: mean (range)": with_interval(fresh["share"][ALL], fresh["least"], fresh["most"]),
+                "untrained with as much": f"{fresh['as_much']} of {fresh['networks']}",
+                "maps of zeros": f"{one['empty']:,} of {one['images']:,}",
             }
-            for one in found["sizes"]
+            for one, fresh in ((one, one["untrained"]) for one in found["sizes"])
         },
         "positions",
     )
 
 
+def regions_table(found):
+    """How many times its area each region has of the maps, the centre map and the untrained networks' maps."""
+    rows = {}
+    for one in found["sizes"]:
+        all_three = one["share"], one["centre"], one["untrained"]["share"]
+        rows[_size(one)] = {
+            name: "–" if one["share"][name] is None else " / ".join(f"{each[name] / area:.2f}" for each in all_three)
+            for name, area in found["area"].items()
+        }
+    return _by_row(rows, "positions")
+
+
 def labels_table(found):
     """The share in the regions by the label given; a dash for fewer than `FEWEST_MAPS` maps that are not zero."""
-    columns = {"images": {name: f"{one['images']:,}" for name, one in found["sizes"][0]["classes"].items()}}
+    first = found["sizes"][0]["classes"]
+    table = {"images": {name: f"{entry['images']:,}" for name, entry in first.items()}}
     for one in found["sizes"]:
-        columns[f"{one['positions']}x{one['positions']}"] = {
-            name: with_interval(entry["share"]["all"], entry["low"], entry["high"])
-            if entry["images"] - entry["empty"] >= FEWEST_MAPS
-            else "–"
-            for name, entry in one["classes"].items()
-        }
-    return pd.DataFrame(columns).rename_axis("label")
+        enough = {name: entry["images"] - entry["empty"] >= FEWEST_MAPS for name, entry in one["classes"].items()}
+        table[_size(one)] = {name: _share(entry) if enough[name] else "–" for name, entry in one["classes"].items()}
+    return pd.DataFrame(table).rename_axis("label")
+
+
+def _size(one):
+    return f"{one['positions']}x{one['positions']}"
+
+
+def _share(entry):
+    return with_interval(entry["share"][ALL], entry["low"], entry["high"])
