@@ -47,13 +47,6 @@ def test_roc_and_reliability():
     assert "images" in texts(plots_results.reliability(calibration.reliability(made_up.predictions(), bins=10)))
 
 
-@pytest.mark.parametrize("paper", [0.75, None])
-def test_networks_with_and_without_the_paper(paper):
-    entry = {"accuracy": {"mean": 0.73, "low": 0.71, "high": 0.75}, "paper_accuracy": paper}
-    shown = texts(plots_results.networks({"models": {"basic": entry, "residual": entry | {"paper_accuracy": None}}}))
-    assert ("paper" in shown) == (paper is not None) and {"basic", "residual"} <= set(shown)
-
-
 @pytest.mark.parametrize("seeds", [1, 10])
 @pytest.mark.parametrize("epochs", [1, 40])
 def test_learning_fills_its_axis_and_has_one_line_a_network(seeds, epochs):

@@ -46,13 +46,14 @@ def read_outcomes(dataset, models, seeds):
     outcomes = {}
     for model in models:
         path, remedy = paths.results(dataset, model) / "metrics.json", f"`dvc repro evaluate@{dataset}-{model}`"
+        summary = read_json(path, metrics.KEYS, remedy)
         histories = [
             read_table(folder / "history.csv", HISTORY, train, dtype=HISTORY).assign(network=model, seed=seed)
             for seed, folder, train in _trainings(dataset, model, seeds)
         ]
         outcomes[model] = Outcome(
             read_part(dataset, model, seeds),
-            read_json(path, metrics.KEYS, remedy),
+            summary,
             read_trainings(dataset, model, seeds),
             pd.concat(histories, ignore_index=True),
         )

@@ -75,28 +75,6 @@ def reliability(table):
     return figure
 
 
-def networks(report):
-    """The accuracy of each network of report.json with its interval, beside the paper's."""
-    figure, ax = plt.subplots(figsize=(8, 0.55 * len(report["models"]) + 1.9))
-    for at, entry in enumerate(report["models"].values()):
-        ours = entry["accuracy"]
-        ends = _lengths(*(np.array([ours[name]]) for name in ("mean", "low", "high")))
-        label, theirs = ("ours", "paper") if at == 0 else ("_", "_")
-        ax.errorbar(ours["mean"], at, xerr=ends, fmt="o", ms=8, capsize=4, color=OURS, label=label)
-        if entry["paper_accuracy"]:
-            ax.scatter(
-                entry["paper_accuracy"], at, s=70, marker="D", color=PAPER, edgecolor="0.3", label=theirs, zorder=1
-            )
-    ax.set(xlabel="test accuracy", ylim=(len(report["models"]) - 0.4, -0.6))
-    ax.set_yticks(range(len(report["models"])), report["models"])
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    ax.margins(x=0.15)
-    ax.grid(axis="y", visible=False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    return figure
-
-
 def learning(histories):
     """Training and validation accuracy by epoch, a panel each: the mean over a network's seeds, and their range.
 
