@@ -256,6 +256,7 @@ def test_the_notebook_runs_and_shows_means_only(tmp_path):
     assert json.loads(json.dumps(again)) == found
 
 
+@pytest.mark.corners  # half a minute to load it
 def test_jax_computes_the_same(tmp_path, images):
     pytest.importorskip("jax")
     network = build_network("basic", seed=1)
