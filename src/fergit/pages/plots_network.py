@@ -1,6 +1,7 @@
 """Drawings of the networks, made from the networks themselves."""
 
 import itertools
+import math
 import re
 import textwrap
 
@@ -9,18 +10,23 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from fergit.pages.plots import OURS, PAPER
 
-LOOKS = {  # how a layer is called and coloured, by the end of its class's name
-    "InputLayer": ("image", "#F1F1F1"),
-    "Convolution": ("convolution", "#CFE0F1"),
-    "BatchNormalization": ("batch normalization", "#FBE3C0"),
-    "GlobalAveragePooling2D": ("global average pooling", "#F1F1F1"),
-    "MaxPooling2D": ("max pooling 2x2", "#DCEBD3"),
-    "Dropout": ("dropout", "#F1F1F1"),
-    "Add": ("sum", "#F3CFD2"),
-    "ReLU": ("ReLU", "#F1F1F1"),
-    "Dense": ("dense", "#DDD3EA"),
+COLOURS = {
+    "Convolution": "#CFE0F1",
+    "BatchNormalization": "#FBE3C0",
+    "MaxPooling2D": "#DCEBD3",
+    "Add": "#F3CFD2",
+    "Dense": "#DDD3EA",
 }
-WIDTH, HEIGHT, STEP = 4.3, 0.78, 7.0  # of the box of one layer; columns are so far apart, rows 1
+PLAIN, LINE, SMALL = "#F1F1F1", "#8A8A8A", {"va": "center", "fontsize": 8, "color": "#555555"}
+LABELS = {
+    "InputLayer": "image",
+    "BatchNormalization": "batch normalization",
+    "MaxPooling2D": "max pooling 2x2",
+    "GlobalAveragePooling2D": "global average pooling",
+    "Add": "sum",
+    "ReLU": "ReLU",
+}
+WIDTH, HEIGHT = 4.3, 0.78  # of the box of one layer; rows are 1 apart
 
 
 def networks(models, stated):
@@ -35,95 +41,105 @@ def networks(models, stated):
         From `fergit.engine.network.build_network`, the deepest last.
     stated : DataFrame
         part (the first part of layer names), statement, pages.
+
+    Returns
+    -------
+    Figure
     """
     columns = [_rows(model) for model in models]
     order = _common_order(columns)
-    top, height = len(order), {name: len(order) - i for i, name in enumerate(order)}
-    figure, axes = plt.subplots(figsize=(13, 0.26 * (top + 4)))
-    _statements(axes, order, height, stated)
+    figure, axes = plt.subplots(figsize=(13, 0.26 * (len(order) + 4)))
+    top, step = len(order), 7.0
+    height = {name: top - i for i, name in enumerate(order)}
+
+    said, seen = dict(list(stated.groupby("part"))), set()
+    for part, group in itertools.groupby(order, lambda name: name.partition("_")[0]):  # a residual block parts its pair
+        names = list(group)
+        first, last = height[names[0]] + HEIGHT / 2, height[names[-1]] - HEIGHT / 2
+        colour = OURS if "residual" in part else PAPER
+        axes.plot([-0.25, -0.25], [first, last], color=colour, lw=3, solid_capstyle="butt")
+        if part not in seen and len(names) > 1:
+            title = re.sub(r"(\d)", r" \1", part)
+            axes.text(-0.5, (first + last) / 2, title, rotation=90, va="center", ha="right", fontsize=8)
+        if part not in seen and part in said:
+            text = "\n".join(_sentence(row) for row in said[part].itertuples())
+            axes.text(0, first, text, va="top", fontsize=9, linespacing=1.25)
+        seen.add(part)
+    axes.text(0, top + 1.9, "The paper's words", fontsize=12, weight="bold")
+
     for i, (model, rows) in enumerate(zip(models, columns, strict=True)):
-        left = 8.2 + i * STEP
-        title = f"{model.name.capitalize()} network: {model.count_params():,} parameters"
-        axes.text(left - 1.2, top + 1.6, title, fontsize=12, weight="bold")
+        left = 8.2 + i * step
+        trainable = sum(math.prod(weights.shape) for weights in model.trainable_weights)
+        axes.text(left - 1.2, top + 1.9, f"{model.name.capitalize()} network", fontsize=12, weight="bold")
+        axes.text(left - 1.2, top + 1.1, f"{model.count_params():,} parameters, {trainable:,} trainable", fontsize=9)
         _column(axes, rows, height, left)
-    axes.set(xlim=(-1.1, 7 + len(models) * STEP), ylim=(0.2, top + 2.6))
+
+    axes.set_xlim(-1.1, 8.2 + len(models) * step - 1.2)
+    axes.set_ylim(0.2, top + 2.9)
     axes.axis("off")
     return figure
 
 
-def _statements(axes, order, height, stated):
-    """The paper's words with their pages, beside a line for each part of the networks; block2 comes twice."""
-    said, seen = dict(list(stated.groupby("part"))), set()
-    for part, names in itertools.groupby(order, lambda name: name.partition("_")[0]):
-        names = list(names)
-        ends = [height[names[0]] + HEIGHT / 2, height[names[-1]] - HEIGHT / 2]
-        axes.plot([-0.25, -0.25], ends, color=OURS if "residual" in part else PAPER, lw=3, solid_capstyle="butt")
-        if part not in seen and len(names) > 1:
-            title = re.sub(r"(\d)", r" \1", part)
-            axes.text(-0.5, sum(ends) / 2, title, rotation=90, va="center", ha="right", fontsize=8)
-        if part not in seen and part in said:
-            rows = said[part].itertuples()
-            texts = [f"{row.statement} (p{'p' * (',' in row.pages)}.\u00a0{row.pages})" for row in rows]
-            text = "\n".join(textwrap.fill(text, 56) for text in texts)
-            axes.text(0, ends[0], text, va="top", fontsize=9, linespacing=1.25)
-        seen.add(part)
-    axes.text(0, len(order) + 1.6, "The paper's words", fontsize=12, weight="bold")
+def _sentence(row):
+    """A statement with its page, in lines that fit beside the networks and do not part "p." from its number."""
+    pages = f"(p{'p' * (',' in row.pages)}. {row.pages})".replace(" ", "\u00a0")
+    return textwrap.fill(f"{row.statement} {pages}", 56)
 
 
 def _rows(model):
-    """What is drawn: {name of the row's first layer: [layers]}; a ReLU, and a pooling's dropout, join the row above."""
-    rows = {}
+    """What is drawn: {name of the row's first layer: [layer, label, parameters]}; a ReLU joins the layer before it."""
+    rows, last = {}, None
     for layer in model.layers:
-        kind, above = type(layer).__name__, next(reversed(rows), "")
-        if kind == "ReLU" or (kind == "Dropout" and "_pool" in above):
-            rows[above].append(layer)
+        label = _label(layer)
+        joins = type(layer).__name__ == "ReLU" or (type(layer).__name__ == "Dropout" and last and "_pool" in last)
+        if joins:
+            rows[last][1] += f", {label}"
         else:
-            rows[layer.name] = [layer]
+            last = layer.name
+            rows[last] = [layer, label, layer.count_params()]
     return rows
 
 
-def _look(layer):
-    return next(look for name, look in LOOKS.items() if type(layer).__name__.endswith(name))
-
-
 def _label(layer):
-    title, config = _look(layer)[0], layer.get_config()
-    if title == "convolution":
-        relu = ", ReLU" if config["activation"] == "relu" else ""
-        return f"convolution {config['kernel_size'][0]}x{config['kernel_size'][1]}, {config['filters']}{relu}"
-    if title == "dense":
+    kind, config = type(layer).__name__, layer.get_config()
+    if kind == "Convolution":
+        side, relu = config["kernel_size"][0], ", ReLU" if config["activation"] == "relu" else ""
+        return f"convolution {side}x{side}, {config['filters']}{relu}"
+    if kind == "Dense":
         return f"dense {config['units']}, {config['activation']}"
-    return f"dropout {config['rate']:g}" if title == "dropout" else title
+    return f"dropout {config['rate']:g}" if kind == "Dropout" else LABELS[kind]
 
 
 def _common_order(columns):
     """One order of all rows: the last network's, and rows that only others have before the row that follows them."""
     order = list(columns[-1])
     for rows in columns[:-1]:
-        for name, following in reversed(list(itertools.pairwise(rows))):
-            if name not in order:
-                order.insert(order.index(following), name)
+        names = list(rows)
+        for i in range(len(names) - 1, -1, -1):
+            if names[i] not in order:
+                order.insert(order.index(names[i + 1]), names[i])
     return order
 
 
 def _column(axes, rows, height, left):
-    middle, above, size, entry = left + WIDTH / 2, None, None, None
-    for name, (layer, *others) in rows.items():
-        y = height[name]
+    """One network: a box for each row, the size of the maps, and the shortcuts."""
+    middle, right, above, size, entry = left + WIDTH / 2, left + WIDTH, None, None, None
+    for name, (layer, label, parameters) in rows.items():
+        y, shape = height[name], layer.output.shape[1:]
         if above is not None:
-            axes.plot([middle, middle], [above - HEIGHT / 2, y + HEIGHT / 2], color="#9A9A9A", lw=1)
-        look = {"boxstyle": "round,pad=0,rounding_size=0.12", "edgecolor": "#8A8A8A", "linewidth": 0.7}
-        axes.add_patch(FancyBboxPatch((left, y - HEIGHT / 2), WIDTH, HEIGHT, facecolor=_look(layer)[1], **look))
-        axes.text(left + 0.12, y, ", ".join(map(_label, (layer, *others))), va="center", fontsize=8.5)
-        small = {"va": "center", "ha": "right", "fontsize": 8, "color": "#555555"}
-        if layer.count_params():
-            axes.text(left + WIDTH - 0.1, y, f"{layer.count_params():,}", **small)
-        if layer.output.shape[1:] != size:
-            axes.text(left - 0.1, y, "x".join(map(str, layer.output.shape[1:])), **small)
+            axes.plot([middle, middle], [above - HEIGHT / 2, y + HEIGHT / 2], color=LINE, lw=1, solid_capstyle="butt")
+        style = {"facecolor": COLOURS.get(type(layer).__name__, PLAIN), "edgecolor": LINE, "linewidth": 0.7}
+        corner = left, y - HEIGHT / 2
+        axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.12", **style))
+        axes.text(left + 0.12, y, label, va="center", fontsize=8.5)
+        if parameters:
+            axes.text(right - 0.1, y, f"{parameters:,}", ha="right", **SMALL)
+        if shape != size:
+            axes.text(left - 0.1, y, "x".join(map(str, shape)), ha="right", **SMALL)
         if name.endswith("_add"):
-            ends = (left + WIDTH, height[entry]), (left + WIDTH, y)
-            look = {"arrowstyle": "-|>", "mutation_scale": 11, "connectionstyle": "bar,fraction=-0.12"}
-            axes.add_patch(FancyArrowPatch(*ends, color=OURS, linewidth=1.4, **look))
+            bend = {"arrowstyle": "-|>", "mutation_scale": 11, "connectionstyle": "bar,fraction=-0.12"}
+            arrow = FancyArrowPatch((right, height[entry]), (right, y), color=OURS, linewidth=1.4, **bend)
+            axes.add_patch(arrow)
         if not name.startswith("residual"):
-            entry = name  # the last layer before a residual block: its shortcut starts there
-        above, size = y, layer.output.shape[1:]
+            entry = name  # the last layer before a residual block, where its shortcut starts
+        above, size = y, shape
