@@ -2,7 +2,14 @@
 
 import pandas as pd
 
-TITLES = {"ckplus": "CK+", "fergit": "FERGIT", "fer2013": "FER2013", "synthetic": "Synthetic faces"}
+TITLES = {
+    "fergit": "FERGIT",
+    "fergit_best": "FERGIT, better recipe",
+    "ckplus": "CK+",
+    "fer2013": "FER2013",
+    "fer2013_best": "FER2013, better recipe",
+    "synthetic": "Synthetic faces",
+}
 HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*
 
 
