@@ -1,33 +1,33 @@
 """The paper's numbers beside ours, one row each, judged by one rule.
 
-The rule, in words for the pages. *Each number of the paper is one training on one test set, and so is each of ours. We
-take the difference, ours (mean over our runs) minus the paper's, and its 95 % interval. The interval includes four
-sources of chance: the paper's test images and ours (binomial), what the seed changes (the standard deviation over our
-runs, counted once for the paper's single run and once for our mean), and the paper's rounding. The verdict compares the
-interval with a margin, the difference that would matter. A number is* reproduced *when the whole interval lies within
-the margin on both sides of 0;* not reproduced *when the interval excludes 0 and the difference is larger than the
-rounding;* inconclusive *when neither holds: the images, or the runs, are too few to tell. A class in which a single
-image moves the value by more than the margin is inconclusive whatever the difference. The parameter count is*
-by construction*, because we chose the layout that has it. Run times on other hardware, a number whose definition the
-paper does not give, and anything that was not measured are* not comparable. *Of 28 intervals at 95 %, one or two exclude
-0 by chance alone.*
+The rule, for the pages: "Each number of the paper comes from one training and one test set. We take the difference,
+our mean minus the paper's value, and its 95 % interval. The interval includes four sources of chance: the paper's test
+images and ours (binomial), the seed (the standard deviation over our runs, counted once for the paper's single run and
+once for our mean), and the paper's rounding. We compare the interval with a margin, the difference that would matter.
+A number is *reproduced* when the whole interval lies within the margin on either side of 0. It is *not reproduced*
+when the interval excludes 0 and the difference is larger than the rounding. Otherwise it is *inconclusive*: there are
+too few images or runs to tell. A class in which a single image moves the value by more than the margin is inconclusive
+whatever the difference. The parameter count is *by construction*, because we chose the layout that has it. Run times
+on other hardware, a number that the paper does not define, and what we did not measure are *not comparable*. Of 28
+intervals at 95 %, one or two exclude 0 by chance alone."
 
 The margins do not depend on our results. Accuracy, macro F1 and training accuracy: 3 points, because on FER2013 the
-winner of the 2013 challenge and the networks of 2021 (`published.ON_FER2013`) are 2.5 points apart. Precision and recall
-of a class: 6 points, the largest change of any class between the paper's Tables 2 and 3, which the paper reads as an
-effect of the residual blocks. The gain of the residual blocks: the gain that the paper reports, because the question is
-whether there is one.
+winner of the 2013 challenge and the networks of 2021 (`published.ON_FER2013`) are 2.5 points apart. Precision and
+recall of a class: 6 points, the largest change of any class between the paper's Tables 2 and 3, which is the size of
+the effects that these tables show. The gain of the residual blocks: the gain that the paper reports, because the
+question is whether there is one.
 
-In symbols: var = r (v(paper) + v(ours)) + s^2 (1 + 1/k) + h^2 / 3. v(p) = q (1 - q) / (n + 2) with q = (n p + 1) /
-(n + 2) is the binomial variance with one success and one failure added, as in Agresti and Caffo's interval, so that 0 and
+In symbols: var = r (v(paper) + v(ours)) + s^2 (1 + 1/k) + h^2 / 3. v(p) = q (1 - q) / (n + 2) with q = (n p + 1) / (n
++ 2) is the binomial variance with one success and one failure added, as in Agresti and Caffo's interval, so that 0 and
 100 % have one too. h is half a unit of the paper's last digit. s is the standard deviation over our k runs. r is the
-correlation of right and wrong between two runs on the same images: the rest of the binomial variance comes from training
-and is in s already. With one run r = 1, s is unknown and left out, and the row says so. The interval is Student's, with
-Welch and Satterthwaite's degrees of freedom. Macro F1 and the gain have no binomial variance; theirs is the variance over
-resampled images of our networks, and is taken for the paper's too. With a study of random splits, k counts the splits and
-r = 0, because test images differ from split to split and are in s already, which is at least the binomial one. The
-paper's precisions are shares of the images given a name, whose number follows from its rounded recall, precision and
-support. Where our split is the paper's, both test sets are one, and the intervals are wider than they need be.
+correlation between two runs on the same images of what they classify correctly: the rest of the binomial variance
+comes from training and is in s already. With one run, r = 1, s is unknown and left out, and the row says so. The
+interval is Student's, with the degrees of freedom of Welch and Satterthwaite. Macro F1 and the gain have no binomial
+variance: we take the variance over resampled images of our networks, for the paper's value too. With a study of random
+splits, k counts the splits and r = 0, because the test images differ from split to split and are in s already; s^2 is
+then at least the binomial variance. A precision of the paper is a share of the images given that name; their number
+follows from rounded recall, precision and support. If our split is the paper's, both test sets are the same images,
+and the intervals are wider than necessary.
 """
 
 import math

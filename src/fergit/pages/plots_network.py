@@ -1,6 +1,7 @@
 """Drawings of the networks, made from the networks themselves."""
 
 import itertools
+import math
 import re
 import textwrap
 
@@ -56,16 +57,17 @@ def networks(models, stated):
             text = "\n".join(_sentence(row) for row in said[part].itertuples())
             axes.text(0, first, text, va="top", fontsize=9, linespacing=1.25)
         seen.add(part)
-    axes.text(0, top + 1.6, "The paper's words", fontsize=12, weight="bold")
+    axes.text(0, top + 1.9, "The paper's words", fontsize=12, weight="bold")
 
     for i, (model, rows) in enumerate(zip(models, columns, strict=True)):
         left = 8.2 + i * step
-        title = f"{model.name.capitalize()} network: {model.count_params():,} parameters"
-        axes.text(left - 1.2, top + 1.6, title, fontsize=12, weight="bold")
+        trainable = sum(math.prod(weights.shape) for weights in model.trainable_weights)
+        axes.text(left - 1.2, top + 1.9, f"{model.name.capitalize()} network", fontsize=12, weight="bold")
+        axes.text(left - 1.2, top + 1.1, f"{model.count_params():,} parameters, {trainable:,} trainable", fontsize=9)
         _column(axes, rows, height, left)
 
     axes.set_xlim(-1.1, 8.2 + len(models) * step - 1.2)
-    axes.set_ylim(0.2, top + 2.6)
+    axes.set_ylim(0.2, top + 2.9)
     axes.axis("off")
     return figure
 
