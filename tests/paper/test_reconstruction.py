@@ -140,9 +140,9 @@ def test_operations_by_hand():
 
 def test_eighty_of_a_thousand_seeds_give_the_papers_supports():
     """By scikit-learn's older rule, from the sizes of FERGIT's classes: 10 % held out, of these the first half."""
-    from fergit.data import datasets, splits
+    from fergit.data import sources, splits
 
-    sizes = np.array(list(datasets.EXPECTED["fergit"].values()))
+    sizes = np.array(list(sources.EXPECTED["fergit"].values()))
 
     def two(counts, second, seed):
         rng = np.random.RandomState(seed)
