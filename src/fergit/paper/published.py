@@ -10,7 +10,7 @@ from dataclasses import dataclass
 FERGIT_CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 CKPLUS_CLASSES = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
 
-# Table 2, p. 82: the basic network on FERGIT's test part.
+# Table 2, p. 82: the basic network on FERGIT's test set.
 TABLE_2 = {
     "classes": FERGIT_CLASSES,
     "precision": (0.64, 0.75, 0.60, 0.89, 0.54, 0.76, 0.75),
@@ -22,7 +22,7 @@ TABLE_2 = {
     "minutes": 44,
 }
 
-# Table 3, p. 82: the residual network on FERGIT's test part.
+# Table 3, p. 82: the residual network on FERGIT's test set.
 TABLE_3 = {
     "classes": FERGIT_CLASSES,
     "precision": (0.62, 0.71, 0.62, 0.89, 0.55, 0.76, 0.75),
@@ -50,6 +50,7 @@ TABLES = {("fergit", "basic"): TABLE_2, ("fergit", "residual"): TABLE_3, ("ckplu
 DATASETS = ("fergit", "ckplus")
 
 RECIPE = {  # by their names in params.yaml
+    "network.poolings": 6,  # p. 75: after each pair
     "network.dropout": 0.3,  # p. 78
     "network.dropout_last": 0.4,  # p. 78
     "train.epochs": 100,  # p. 81, as all that follow
@@ -58,6 +59,7 @@ RECIPE = {  # by their names in params.yaml
     "train.beta_1": 0.9,
     "train.beta_2": 0.999,
     "train.class_weights": "large for small classes",  # the formula is unread
+    "train.schedule": "plateau",
     "train.reduce_lr.patience": 15,
     "train.reduce_lr.min_lr": 1e-7,
     "train.early_stopping_patience": 30,
