@@ -56,7 +56,7 @@ site: setup  ## write all pages and executed notebooks as a website into work/si
 test: setup  ## run all tests
 	$(BIN)/pytest
 
-corners: setup  ## run the tests of DVC's corners (queues, deleted results, strange surroundings), of JupyterLab and of 3 GB of rows
+corners: setup  ## run the slow tests: DVC's queues, kills, strange surroundings, other Keras backends, 3 GB of rows
 	$(BIN)/pytest -m corners
 
 bench: setup  ## measure our speed against plain Keras and plain PyTorch

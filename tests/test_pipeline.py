@@ -102,6 +102,7 @@ def test_forced_again_every_byte_is_the_same(clone):
     assert clone.sums() == before
 
 
+@pytest.mark.corners
 def test_a_study_runs_and_the_pipeline_leaves_it_alone(clone):
     clone.set("studies/params.yaml", studies__precision__models=["basic"], studies__precision__seeds=[0])
     done = clone.run("dvc", "repro", "studies/dvc.yaml:report@precision")
