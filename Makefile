@@ -1,4 +1,5 @@
 # What a person does here: make repro, make test, make lab. `make help` lists it all.
+SHELL := bash
 PYTHON ?= python3
 # GPU=1 installs TensorFlow with its CUDA libraries (Linux, an NVIDIA driver of the machine's own).
 REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
@@ -38,7 +39,10 @@ $(VENV)/%.txt: %.txt
 repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
 	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true  # DVC, killed while it wrote this file, cannot read it
 	@$(BIN)/python src/run.py check  # in words of ours, where DVC's would be obscure
-	$(BIN)/dvc repro
+	@set -o pipefail; $(BIN)/dvc repro | awk '$(BRIEFLY)'
+
+# What DVC prints, without what it prints for each of a dozen stages beside their names: so that a run fits on a screen.
+BRIEFLY := !/^$$|^> |^Stage .* skipping$$|(Upd|Gener)ating lock file|^To (track|enable)|^\t(git|dvc) |^Use `dvc push`/ {print; fflush()}
 
 app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765)
 	$(BIN)/python src/app.py $(if $(PORT),--port $(PORT))
@@ -55,7 +59,7 @@ site: setup  ## write all pages and executed notebooks as a website into work/si
 test: setup  ## run all tests
 	$(BIN)/pytest
 
-corners: setup  ## run the tests of DVC's corners (queues, deleted results, strange surroundings), of JupyterLab and of 3 GB of rows
+corners: setup  ## run the slow tests: DVC's queues, kills, strange surroundings, other Keras backends, 3 GB of rows
 	$(BIN)/pytest -m corners
 
 bench: setup  ## measure our speed against plain Keras and plain PyTorch

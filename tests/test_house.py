@@ -145,7 +145,6 @@ repo.commit(force=True)
 def finished(tmp_path_factory):
     """A clone in which every stage has run, the studies' too: its results are made up."""
     clone = Clone(tmp_path_factory.mktemp("finished") / "clone")
-    clone.run("dvc", "init", "-q", "-f")
     done = clone.run("python", "-c", PRETEND)
     assert done.returncode == 0, done.stderr
     clone.commit()

@@ -135,7 +135,7 @@ def slow(clone):
     path.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize("seconds", [0.2, 1, 2, 4])
+@pytest.mark.parametrize("seconds", [0.2, *(pytest.param(later, marks=pytest.mark.corners) for later in (1, 2, 4))])
 def test_ctrl_c_while_a_notebooks_process_starts_is_one_line(slow, seconds):
     assert said(run(slow.root, "fetch", "synthetic"))[0] == 0
     process = run(slow.root, "preprocess", "synthetic", preexec_fn=by_hand)

@@ -129,6 +129,7 @@ RESUMED = """
 """
 
 
+@pytest.mark.corners
 @pytest.mark.parametrize(("backend", "distribution"), [("jax", "none"), ("tensorflow", "data_parallel")])
 def test_batches_are_those_of_their_epoch_after_an_interruption_too(backend, distribution, tmp_path):
     whole, resumed, epochs = run(f'    distribution = "{distribution}"{RESUMED}', tmp_path, backend)

@@ -191,6 +191,7 @@ def test_one_call_estimates_all_layers():
     compare(estimated("tensorflow"), expected, 0.01)  # the one operation sums less exactly, in each of twelve layers
 
 
+@pytest.mark.corners
 @pytest.mark.parametrize("name", ["jax", "torch"])
 def test_other_backends_estimate_the_same(name):
     pytest.importorskip(name)

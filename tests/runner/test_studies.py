@@ -3,11 +3,11 @@
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 from bars import barred
 from ruamel.yaml import YAML
 
-from fergit.analysis import studies as found_by_studies
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import keep_newest
@@ -16,6 +16,7 @@ from fergit.data import datasets
 from fergit.engine.checkpoint import find_checkpoint, training_key
 from fergit.runner import studies
 from fergit.runner.schema import load_studies
+from fergit.runner.variants import load_study
 
 STUDY = {
     "question": "Does it matter?",
@@ -44,10 +45,17 @@ def define(elsewhere, monkeypatch, name="mine", **changes):
 
 def test_every_study_can_be_loaded():
     for name in load_studies():
-        study = studies.load(name)
-        assert study.question.endswith("?") and len(study.variants) >= 2
-        sections = {"network", "augmentation", "train", "predict", study.dataset}
-        assert all(set(params) == sections for params in study.variants.values())
+        study, variants = load_study(name)
+        assert study["question"].endswith("?") and len(variants) >= 2
+        sections = {"network", "augmentation", "train", "predict", study["dataset"]}
+        assert all(set(params) == sections for params in variants.values())
+
+
+def test_a_variant_may_have_a_name_and_change_several_values(elsewhere, monkeypatch):
+    define(elsewhere, monkeypatch, values={"short": {"train.epochs": 2, "network.poolings": 4}, "plain": {}}, set={})
+    _, variants = load_study("mine")
+    assert variants["short"]["network"]["poolings"] == 4 and variants["plain"]["network"]["poolings"] == 6
+    assert variants["short"]["synthetic"]["overrides"]["train"]["epochs"] == 2  # or the data set's own would win
 
 
 @pytest.mark.parametrize(
@@ -55,13 +63,19 @@ def test_every_study_can_be_loaded():
     [
         ({"vary": "train.precison"}, "unknown key train.precison"),
         ({"vary": "train.epochs.x"}, "unknown key train.epochs.x"),
-        ({"vary": "evaluate.confidence_level"}, "allowed: those of network, augmentation, train and synthetic"),
+        (
+            {"vary": "evaluate.confidence_level"},
+            "allowed: those of network, augmentation, train, predict and synthetic",
+        ),
         ({"vary": "train.device"}, "train.device cannot differ within a study"),
         ({"set": {"train.precision": "auto"}}, "mine: train.precision stands in both set and vary"),
         ({"values": ["float16"]}, "train.precision is 'float16'; allowed: 'float32', 'mixed_bfloat16' or 'auto'"),
         ({"set": {"train.epochz": 1}}, "unknown key train.epochz"),
         ({"models": ["resnet"]}, "mine.models.0 is 'resnet'; allowed: 'basic' or 'residual'"),
-        ({"values": []}, "mine.values is []"),
+        ({"values": []}, "mine.values: []; allowed: 1 to 1000 values"),
+        ({"values": {"a": 3}}, "mine.values: {'a': 3}; allowed: 1 to 1000 values, or names of variants"),
+        ({"values": {"a": {"train.epochs": [[1]]}}}, "[[1]] is nested"),
+        ({"values": [1, 2, 1]}, "1 stands there twice"),
         ({"sed": {}}, "unknown key studies.mine.sed; did you mean seeds?"),
         ({"vary": "datasets"}, "unknown key datasets; allowed: "),
         ({"vary": "train"}, "unknown key train; allowed: "),
@@ -73,7 +87,7 @@ def test_every_study_can_be_loaded():
 def test_a_wrong_study_is_refused(changes, message, elsewhere, monkeypatch):
     define(elsewhere, monkeypatch, **changes)
     with pytest.raises(FergitError) as refused:
-        studies.load("mine")
+        load_study("mine")
     assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -87,7 +101,7 @@ def test_a_study_whose_name_is_no_folders_name_is_refused(name, elsewhere, monke
 
 def test_an_unknown_study_is_refused():
     with pytest.raises(FergitError, match="no 'ckplus'.*there are precision, "):
-        studies.load("ckplus")
+        load_study("ckplus")
 
 
 def test_a_study_trains_and_tests_each_variant(elsewhere, monkeypatch, capsys):
@@ -96,11 +110,14 @@ def test_a_study_trains_and_tests_each_variant(elsewhere, monkeypatch, capsys):
     split = np.where(np.arange(80) < 48, "train", np.where(np.arange(80) < 64, "validation", "test")).astype("U10")
     monkeypatch.setattr(datasets, "preprocess", lambda dataset, settings: faces.with_split(split))
     studies.run("mine")
-    predictions, trainings = found_by_studies.read(paths.study("mine"))
+    predictions, trainings, history = (
+        pd.read_csv(paths.study("mine") / f"{n}.csv") for n in ("predictions", "trainings", "history")
+    )
     assert trainings[["variant", "seed"]].values.tolist() == [
         [variant, seed] for variant in STUDY["values"] for seed in STUDY["seeds"]
     ]
-    assert len(predictions) == 4 * 16
+    assert len(history) == 4 and len(predictions) == 4 * 32
+    predictions = predictions[predictions["split"] == "test"]
     guess = predictions.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
     shares = (guess == predictions["label"]).groupby([predictions["variant"], predictions["seed"]]).mean()
     assert shares.tolist() == trainings["accuracy"].tolist()

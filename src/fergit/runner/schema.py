@@ -199,6 +199,21 @@ def _is_plain(value):
     return value
 
 
+def _values(values):
+    """Of a study: a list, or by the name of each variant the values that it changes."""
+    named = isinstance(values, dict)
+    if not isinstance(values, (dict, list)) or not 1 <= len(values) <= 1000 or named and not _are_sections(values):
+        allowed = "1 to 1000 values, or names of variants, each with `key: value` lines"
+        raise ValueError(f"{shown(values)}; allowed: {allowed}")
+    for value in (value for variant in values.values() for value in variant.values()) if named else values:
+        _is_plain(value)
+    return values if named else _each_once(values)
+
+
+def _are_sections(variants):
+    return all(isinstance(name, str) and isinstance(changes, dict) for name, changes in variants.items())
+
+
 Value = Annotated[Any, AfterValidator(_is_plain)]
 
 
@@ -209,7 +224,7 @@ class StudyParams(Section):
     seeds: Annotated[list[Seed], Several, EachOnce]
     set: dict[str, Value]
     vary: str
-    values: Annotated[list[Value], Several, EachOnce] | Annotated[dict[str, dict[str, Value]], Several]
+    values: Annotated[object, AfterValidator(_values)]
 
     @model_validator(mode="after")
     def _varies(self):
@@ -255,7 +270,7 @@ def load_studies():
 
 
 def check(values, name):
-    """Check all of params.yaml, wherever it comes from: `name` begins the message. Raises as `load_params`."""
+    """Check all of params.yaml, wherever it comes from; `name` begins the message. Raises as `load_params`."""
     where = ()
     try:
         params = Params.model_validate(values)
@@ -268,7 +283,7 @@ def check(values, name):
 
 
 def _section_at(where):
-    """The class of the section at a place in params.yaml; of overrides, the names allowed."""
+    """The model at a place in params.yaml; of overrides, the names allowed."""
     section = Params
     for part in where:
         section = Params if part == "overrides" else section.model_fields[part].annotation

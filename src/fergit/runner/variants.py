@@ -39,31 +39,29 @@ def check_studies():
 
 def _variants(params, name, study):
     """All of params.yaml as a study changes it, by ``str(value)`` of its values, each checked."""
-    name, dataset = f"studies/params.yaml: {name}", study["dataset"]
+    named = isinstance(study["values"], dict)
     variants = {}
     for value in study["values"]:
-        values = variants[str(value)] = copy.deepcopy(params)
-        own = study["values"][value] if isinstance(study["values"], dict) else {study["vary"]: value}
-        for key, changed in (study["set"] | own).items():
-            *parents, last = key.split(".")
-            section, overrides = values, values[dataset]["overrides"]
-            for parent in parents:
-                section, overrides = (
-                    level.get(parent) if isinstance(level, dict) else None for level in (section, overrides)
-                )
-            known = (
-                isinstance(section, dict)
-                and last in section
-                and parents
-                and parents[0] in (*TRAINING, "predict", dataset)
-            )
-            if not known:
-                allowed = f"those of {', '.join(TRAINING)}, predict and {dataset}"
-                raise FergitError(f"{name}: unknown key {plain(key)}; allowed: {allowed}")
-            if key in FIXED:
-                raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
-            section[last] = changed
-            if isinstance(overrides, dict) and last in overrides:
-                overrides[last] = changed  # or the data set's own block would win
-        check(values, name)
+        changes = study["set"] | (study["values"][value] if named else {study["vary"]: value})
+        variants[str(value)] = _changed(params, changes, study["dataset"], f"studies/params.yaml: {name}")
     return variants
+
+
+def _changed(params, changes, dataset, name):
+    """A copy of params.yaml with other values, by their names such as ``train.epochs``; `name` begins the message."""
+    values, sections = copy.deepcopy(params), (*TRAINING, "predict", dataset)
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        section, own = values, values[dataset]["overrides"]
+        for parent in parents:
+            section, own = (level.get(parent) if isinstance(level, dict) else None for level in (section, own))
+        if not (isinstance(section, dict) and last in section and parents and parents[0] in sections):
+            allowed = f"those of {', '.join(sections[:-1])} and {dataset}"
+            raise FergitError(f"{name}: unknown key {plain(key)}; allowed: {allowed}")
+        if key in FIXED:
+            raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
+        section[last] = value
+        if isinstance(own, dict) and last in own:
+            own[last] = value  # or the data set's own block would win
+    check(values, name)
+    return values
