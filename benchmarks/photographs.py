@@ -20,7 +20,7 @@ from fergit.core.faces import load_processed
 from fergit.core.files import write_json
 from fergit.use import detection, photographs
 from fergit.use.detection import CascadeDetector, Detection, crop
-from fergit.use.predict import ExpressionRecognizer
+from fergit.use.recognizer import ExpressionRecognizer
 
 RESULTS = Path(__file__).with_name("photographs.json")
 SHAPE = 480, 640

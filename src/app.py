@@ -7,7 +7,7 @@ import sys
 try:
     from fergit.core.errors import FergitError
     from fergit.use import app
-    from fergit.use.predict import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make app` makes an environment that "

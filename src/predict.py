@@ -14,7 +14,7 @@ try:
     from fergit.core.errors import FergitError
     from fergit.core.files import write_atomically
     from fergit.use import photographs
-    from fergit.use.predict import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer
     from fergit.use.predictions import Course, CsvFile, JsonFile, annotate, plot_courses
 except ModuleNotFoundError as missing:
     raise SystemExit(

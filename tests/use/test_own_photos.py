@@ -8,7 +8,7 @@ from portraits import portrait
 
 from fergit.core import paths
 from fergit.runner.execute import ENVIRONMENT
-from fergit.use.predict import NETWORK
+from fergit.use.recognizer import NETWORK
 
 
 @pytest.fixture(scope="module")

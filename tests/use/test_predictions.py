@@ -12,7 +12,7 @@ from portraits import Recognizer, long_pictures, portrait
 
 import predict as command
 from fergit.core import paths
-from fergit.use.predict import CLASSES, Face
+from fergit.use.recognizer import CLASSES, Face
 from fergit.use.predictions import FIELDS, Course
 
 
@@ -193,7 +193,7 @@ def test_a_python_without_the_packages_is_named():
 
 def test_without_the_shipped_network_one_line_says_so(folder, monkeypatch, capsys):
     def missing(smallest):
-        from fergit.use.predict import ExpressionRecognizer
+        from fergit.use.recognizer import ExpressionRecognizer
 
         return ExpressionRecognizer(folder / "none.onnx", smallest)
 

@@ -38,7 +38,7 @@ def stem(tmp_path_factory, onnx):
 
 
 def computed_by_opencv(path, images):
-    """Its probabilities, as `fergit.use.predict` computes them."""
+    """Its probabilities, as `fergit.use.recognizer` computes them."""
     net = cv2.dnn.readNetFromONNX(str(path))
     net.enableWinograd(False)
     net.setInput(images.reshape(-1, 1, 48, 48))

@@ -44,7 +44,7 @@ async def serve(recognizer, port):
 
     Parameters
     ----------
-    recognizer : fergit.use.predict.ExpressionRecognizer
+    recognizer : fergit.use.recognizer.ExpressionRecognizer
     port : int
         0 for any that is free.
 

@@ -76,7 +76,7 @@ def load(dataset, model, seed=0):
 
 
 def by_opencv(dataset, model, images):
-    """Probabilities by way of the ONNX file, as `fergit.use.predict` computes them.
+    """Probabilities by way of the ONNX file, as `fergit.use.recognizer` computes them.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def by_opencv(dataset, model, images):
     float32 (n, 7), or None
         None where ``models/<dataset>-<model>.onnx`` is not there.
     """
-    from fergit.use.predict import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer
 
     file = paths.MODELS / f"{dataset}-{model}.onnx"
     if not file.exists():

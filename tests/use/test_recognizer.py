@@ -10,7 +10,7 @@ from portraits import Recognizer, portrait
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.data.synthetic import draw_faces
-from fergit.use.predict import CLASSES, NETWORK, ExpressionRecognizer
+from fergit.use.recognizer import CLASSES, NETWORK, ExpressionRecognizer
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_what_is_no_network(tmp_path):
 
 def test_no_heavy_package_is_imported():
     heavy = {"tensorflow", "keras", "pandas", "matplotlib"}
-    code = f"import sys, fergit.use.predict; sys.exit(bool({heavy} & set(sys.modules)))"
+    code = f"import sys, fergit.use.recognizer; sys.exit(bool({heavy} & set(sys.modules)))"
     subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT / "src", check=True)
 
 

@@ -1,6 +1,6 @@
 """Expressions in your own photographs: find the faces, cut them out as the training images are, name the expression.
 
-    from fergit.use.predict import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer
     for face in ExpressionRecognizer().predict("photo.jpg"):
         print(face.box, face.label, face.probability)
 
