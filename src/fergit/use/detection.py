@@ -94,7 +94,11 @@ if hasattr(os, "register_at_fork"):
 
 def read_cascade(file):
     """OpenCV's cascade in a file, which its package brings."""
-    if not Path(file).is_file() or (cascade := cv2.CascadeClassifier(str(file))).empty():
+    try:
+        cascade = cv2.CascadeClassifier(str(file) if Path(file).is_file() else "")
+    except (cv2.error, SystemError):
+        cascade = cv2.CascadeClassifier()
+    if cascade.empty():
         raise FergitError(f"{file}: missing or damaged; install opencv-python-headless again")
     return cascade
 
