@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 
 try:
@@ -47,7 +48,8 @@ def main(arguments=None, recognizer=None):
     try:
         asyncio.run(app.serve(recognizer or ExpressionRecognizer(smallest=options.smallest), options.port))
     except KeyboardInterrupt:
-        return 0
+        sys.stdout.flush()
+        os._exit(0)  # a decoder that is still at work in its thread would hold up Python's own end, or break it
     except FergitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -32,8 +32,8 @@ EXAMPLES = """examples:
   python src/predict.py --camera 0          (until Ctrl-C)
   python src/predict.py group.jpg --smallest 0.03
 
-The exit status is 0 if every photograph and film could be read, with faces or without; 1 if one could not; 2 for a wrong
-command; 130 after Ctrl-C. An interrupted run keeps what it found so far.
+The exit status is 0 if every photograph and film could be read, with faces or without; 1 if one could not; 2 for a
+wrong command; 130 after Ctrl-C. An interrupted run keeps what it found so far.
 """
 
 
@@ -56,7 +56,7 @@ def parse(arguments):
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="smallest face to look for, as a share of the picture's shorter side (0.1); half of it: four times as long",
+        help="smallest face sought, as a share of the picture's shorter side (0.1); half of it: four times as long",
     )
     options = parser.parse_args(arguments)
     if not options.paths and options.camera is None:

@@ -13,8 +13,8 @@ from portraits import Recognizer, long_pictures, portrait
 
 import predict as command
 from fergit.core import paths
-from fergit.use.recognizer import CLASSES
 from fergit.use.predictions import FIELDS
+from fergit.use.recognizer import CLASSES
 
 
 def run(*arguments):

@@ -114,7 +114,7 @@ class Film:
 
 
 def said_length(file):
-    """The bytes that a film's file says to have by its outermost parts: MP4, QuickTime, AVI, Matroska and WebM; or 0."""
+    """The bytes that a film's file says to have, by its outermost parts: MP4, QuickTime, AVI, Matroska, WebM; or 0."""
     end = os.fstat(file.fileno()).st_size
     file.seek(0)
     head, place = file.read(512), 0
@@ -177,7 +177,7 @@ SCALE = 10_000  # parts of a second in the copy's index: enough for five days
 
 
 def set_times(path, times):
-    """Give each frame of an MP4 that OpenCV wrote its own time, in seconds; the last lasts as long as that before it."""
+    """Give each frame of OpenCV's MP4 its own time, in seconds; the last one lasts as long as the one before it."""
     stamps = np.round((np.array(times) - times[0]) * SCALE).astype(np.int64)
     lasting = np.maximum(1, np.diff(stamps, append=2 * stamps[-1] - stamps[-2] if len(stamps) > 1 else SCALE // 25))
     with open(path, "r+b") as file:

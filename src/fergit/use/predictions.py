@@ -15,7 +15,7 @@ GREEN = (80, 200, 60)  # blue, green, red
 
 
 def shown(name) -> str:
-    """A file's name, or a line with one, as a terminal or a table can take it: one line, and nothing that steers them."""
+    """A name, or a line with one, as a terminal or a table can take it: one line, and nothing that steers them."""
     text = os.fsencode(str(name)).decode("utf-8", "backslashreplace")
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
