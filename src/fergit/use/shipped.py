@@ -52,31 +52,37 @@ def ship(dataset, model, seed):
     FergitError
         One of these, or the package onnx, is not there.
     """
-    from fergit.engine.training import load_trained
+    network, about = prepare(dataset, model, seed)
+    save_network(network, about, file(dataset, model, ""))
+
+
+def prepare(dataset, model, seed):
+    """A trained network with calibrated probabilities, and what its files are to say of it: (keras.Model, dict)."""
+    from fergit.engine.trained import SUMMARY, load_trained
 
     network, training = load_trained(dataset, model, seed)
     temperature = fit_temperature(dataset, model, seed)
-    save_network(soften(network, temperature), about(training, temperature), file(dataset, model, ""))
+    about = {name: training[name] for name in SUMMARY} | {"temperature": temperature}
+    return soften(network, temperature), about
 
 
 def fit_temperature(dataset, model, seed):
     """The temperature of one training, from its validation images in predictions.csv: float."""
     from fergit.analysis.calibration import temperature
+
+    return round(temperature(predictions_of(dataset, model, seed, "validation")), 4)
+
+
+def predictions_of(dataset, model, seed, split):
+    """One training's rows of predictions.csv, of one part: DataFrame."""
     from fergit.core.predictions import read_predictions
 
     path = paths.results(dataset, model) / "predictions.csv"
-    validation = read_predictions(path, "validation")
-    validation = validation[validation["seed"] == seed]
-    if validation.empty:
+    table = read_predictions(path, split)
+    table = table[table["seed"] == seed].reset_index(drop=True)
+    if table.empty:
         raise FergitError(f"{paths.relative(path)}: has no seed {seed}; `dvc repro` writes those of params.yaml")
-    return round(temperature(validation), 4)
-
-
-def about(training, temperature):
-    """What the shipped files say of a training, from its training.json: dict, for `save_network`."""
-    from fergit.engine.training import SUMMARY
-
-    return {name: training[name] for name in SUMMARY} | {"temperature": temperature}
+    return table
 
 
 def soften(network, temperature):
