@@ -132,7 +132,7 @@ def test_a_card_is_made_of_a_training(clone):
     own = json.loads((clone.root / "results/synthetic/basic/metrics.json").read_text())
     assert found["float32"]["accuracy"] == own["accuracy"]["mean"] and not found["files"]
     assert (clone.root / "results/card/synthetic-basic/09-card/altered.png").is_file()
-    assert "Not here yet" in (clone.root / "models/README.md").read_text()  # that is of the shipped network alone
+    assert "Not measured yet" in (clone.root / "models/README.md").read_text()  # that is of the shipped network alone
     assert "card/synthetic-basic/09-card.ipynb" in (clone.root / "results/README.md").read_text()
 
 

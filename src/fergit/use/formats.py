@@ -3,7 +3,7 @@
 import re
 import struct
 
-from fergit.data.images import _size as common_size  # JPEG, PNG and WebP
+from fergit.data.images import image_size  # JPEG, PNG and WebP
 
 # By suffix, for files that do not begin as they should: named like a picture, they are reported and not passed over.
 PHOTOGRAPHS = tuple(
@@ -61,7 +61,7 @@ def size(data):
     """(width, height) of a picture's file, by its header alone; None where that is damaged or of no known format."""
     name = kind(data[:512])
     try:
-        return common_size(data) if name in ("JPEG", "PNG", "WebP") else SIZES[name](data) if name in SIZES else None
+        return image_size(data) if name in ("JPEG", "PNG", "WebP") else SIZES[name](data) if name in SIZES else None
     except (struct.error, IndexError, AttributeError, OverflowError, ValueError):
         return None
 
