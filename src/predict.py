@@ -13,7 +13,8 @@ try:
 
     from fergit.core.errors import FergitError
     from fergit.use import photographs
-    from fergit.use.films import CAMERAS, Course, Film, plot_courses, write_film
+    from fergit.use.course import Course, plot_courses
+    from fergit.use.films import CAMERAS, Film, write_film
     from fergit.use.outputs import MARK, Outputs, open_output
     from fergit.use.predictions import CsvFile, JsonFile, annotate, shown
     from fergit.use.recognizer import ExpressionRecognizer
@@ -89,7 +90,7 @@ class Job:
             if not path.is_dir():
                 self.inputs.append((path, Path(path.name)))
                 return
-            files, others = photographs.find(path)
+            files, others = photographs.find(path, self.fail)
             copies = self.annotated.resolve() if self.annotated else None
             for file in files:
                 # Copies of an earlier run, in a folder within this one, are not read.
@@ -112,9 +113,12 @@ class Job:
         if self.timeline and not self.films:
             raise FergitError("--timeline: there is no film among what is to be read, and no camera")
         if self.annotated:
+            names = set()
             for number, (source, name) in enumerate(self.inputs):
                 if source in self.films:
-                    name = name.with_suffix(".mp4")
+                    plain = name.with_suffix(".mp4")
+                    name = Path(f"{name}.mp4") if plain in names else plain
+                    names.add(plain)
                 elif name.suffix.lower() not in WRITTEN:
                     name = Path(f"{name}.png")
                 self.inputs[number] = source, outputs.claim("--annotated", self.annotated / name)

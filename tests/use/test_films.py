@@ -12,7 +12,8 @@ from portraits import Recognizer, portrait
 import predict as command
 from fergit.core.errors import FergitError
 from fergit.use import films
-from fergit.use.films import Course, Film, write_film
+from fergit.use.course import Course
+from fergit.use.films import Film, write_film
 from fergit.use.recognizer import CLASSES, Face
 
 UNEVEN = [*(number / 30 for number in range(60)), *(2 + number / 5 for number in range(40))]  # 30 a second, then 5

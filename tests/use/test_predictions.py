@@ -113,6 +113,26 @@ def test_a_film(film, tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "a.png", "film.mp4"]
 
 
+def test_films_of_one_name_have_copies_of_their_own(film, tmp_path):
+    (film.parent / "film.mkv").write_bytes(film.read_bytes())
+    assert run(film, film.parent / "film.mkv", "--annotated", tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["film.mkv.mp4", "film.mp4"]
+
+
+def test_a_folder_that_cannot_be_opened_is_named_and_the_rest_is_done(folder, monkeypatch, capsys):
+    real = os.scandir
+
+    def scandir(path):
+        if os.fspath(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert run(folder) == 1
+    said = capsys.readouterr()
+    assert f"error: {folder}/sub: Permission denied" in said.err and said.out.count("two.png") == 2
+
+
 def test_a_film_that_was_cut_short(film, tmp_path, capfd):
     data = film.read_bytes()
     film.write_bytes(data[: len(data) // 2])
@@ -337,6 +357,8 @@ def test_whatever_opencv_reads_is_read_and_what_else_lies_there_is_named(tmp_pat
     (tmp_path / "elsewhere" / "c.jpg").write_bytes(jpeg)
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (folder / "round").symlink_to(folder)
+    (folder / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(folder / "pipe.jpg")
     (folder / "d.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"ispe\0\0\0\0\0\0\0\x99\0\0\0\x99")
     (folder / "e.CR2").write_bytes((folder / "a.tif").read_bytes())
     for name in ("f.txt", "g.txt", "h.pdf", "i"):
@@ -346,5 +368,8 @@ def test_whatever_opencv_reads_is_read_and_what_else_lies_there_is_named(tmp_pat
     expected = [f"a{suffix}" for suffix in (*suffixes, ".hdr", ".pfm")] + ["b", "b.JPE", "b.jfif", "b.jpg_large"]
     assert found == dict.fromkeys([*expected, "linked/c.jpg"], 1)
     note, *errors = capfd.readouterr().err.splitlines()
-    assert note == f"note: {folder} holds files that are not read: 1 .pdf, 2 .txt, 1 without suffix"
+    assert (
+        note
+        == f"note: {folder} holds files that are not read: 1 .pdf, 2 .txt, 1 broken link, 1 no file, 1 without suffix"
+    )
     assert len(errors) == 2 and "e.CR2: such files cannot be read" in errors[1] and "d.heic: " in errors[0]

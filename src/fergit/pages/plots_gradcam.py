@@ -115,7 +115,7 @@ def explain(photograph, weights=None):
     photograph : path
     weights : path, optional
         Another file of `fergit.use.shipped.save_network` than the shipped one; its classes are to be those of
-        `fergit.use.recognizer.CLASSES`.
+        `fergit.use.predict.CLASSES`.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def explain(photograph, weights=None):
     """
     from fergit.use import photographs, shipped
     from fergit.use.detection import CascadeDetector, crop
-    from fergit.use.recognizer import CLASSES
+    from fergit.use.predict import CLASSES
 
     gray = photographs.to_gray(photographs.read(photograph), "bgr")
     found = CascadeDetector()(gray)

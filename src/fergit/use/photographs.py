@@ -30,8 +30,14 @@ def is_film(path: str | Path) -> bool:
     return kind == "film" if kind else Path(path).suffix.lower() in formats.FILMS
 
 
-def find(folder: Path) -> tuple[list[Path], Counter]:
+def find(folder: Path, refuse=None) -> tuple[list[Path], Counter]:
     """The photographs and films in a folder and the folders in it, linked ones too, and what else lies there.
+
+    Parameters
+    ----------
+    folder : Path
+    refuse : callable, optional
+        Takes a FergitError for each folder that cannot be opened; without it the first one is raised.
 
     Returns
     -------
@@ -39,38 +45,36 @@ def find(folder: Path) -> tuple[list[Path], Counter]:
         Sorted; what begins as a picture or is named like one. Hidden files are left out.
     others : Counter
         {suffix: number} of all other files.
-
-    Raises
-    ------
-    FergitError
-        A folder cannot be opened.
     """
     files, others, seen = [], Counter(), set()
 
-    def refuse(error):
-        raise FergitError(f"{error.filename}: {error.strerror}")
+    def report(error):
+        error = FergitError(f"{error.filename}: {error.strerror}")
+        if refuse is None:
+            raise error
+        refuse(error)
 
-    for path, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+    for path, folders, names in os.walk(folder, onerror=report, followlinks=True):
         seen.add(os.path.realpath(path))
         # A link to a folder that was seen would lead round in circles, or to the same pictures again.
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if not name.startswith(".") and os.path.realpath(os.path.join(path, name)) not in seen
-        ]
+        places = {name: os.path.realpath(os.path.join(path, name)) for name in sorted(folders) if name[0] != "."}
+        folders[:] = [name for name, place in places.items() if place not in seen]
         for name in names:
             file = Path(path, name)
-            if name.startswith(".") or not file.is_file():
+            if name.startswith("."):
                 continue
             if _is_picture(file):
                 files.append(file)
             else:
-                others[file.suffix.lower() or "without suffix"] += 1
+                kind = file.suffix.lower() or "without suffix"
+                others[kind if file.is_file() else "broken link" if file.is_symlink() else "no file"] += 1
     return sorted(files), others
 
 
 def _is_picture(file):
     suffix = file.suffix.lower()
+    if not file.is_file():
+        return False
     if suffix in formats.PHOTOGRAPHS + formats.FILMS + formats.OTHERS:
         return True
     if suffix in formats.SOUND:
