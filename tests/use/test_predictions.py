@@ -209,6 +209,7 @@ def test_a_killed_run_keeps_its_rows(folder, tmp_path):
         (["--csv", "a", "--json", "./a"], "--json: a would overwrite --csv a"),
         (["--csv", "out", "--annotated", "out"], "--annotated: out/sub/none.jpg would overwrite --csv out"),
         (["--csv", "out/two.png", "--annotated", "out"], "--annotated: out/two.png would overwrite --csv out/two.png"),
+        (["--csv", "b/c/d", "--json", "b/c"], "--json: b/c is to be the folder of --csv b/c/d"),
         (["--json", "mine.txt/a.json"], "mine.txt is no folder"),
         (["--annotated", "mine.txt"], "mine.txt is no folder"),
         (["--csv", "mine.txt"], "--csv: mine.txt exists and is of no earlier run; --overwrite replaces it"),

@@ -34,7 +34,7 @@ class Outputs:
     """
 
     def __init__(self, inputs, overwrite=False):
-        self.overwrite, self.taken = overwrite, {}
+        self.overwrite, self.taken, self.folders = overwrite, {}, {}
         self.inputs = {os.path.realpath(path) for path in inputs}
         self.files = {(about.st_dev, about.st_ino) for about in map(_about, inputs) if about}
 
@@ -58,21 +58,21 @@ class Outputs:
                 raise FergitError(f"{option}: {path} would overwrite {self.taken[parent]}; choose another name")
             if parent != target and parent.exists() and not parent.is_dir():
                 raise FergitError(f"{option}: {parent} is no folder")
-        for other, name in self.taken.items():
-            if target in other.parents:
-                raise FergitError(f"{option}: {path} is to be the folder of {name}; choose another name")
+        if target in self.folders:
+            raise FergitError(f"{option}: {path} is to be the folder of {self.folders[target]}; choose another name")
         try:
             if about and not self.overwrite and not is_ours(target):
                 raise FergitError(f"{option}: {path} exists and is of no earlier run; --overwrite replaces it")
         except OSError as error:
             raise FergitError(f"{option}: {path}: {error.strerror}") from None
         self.taken[target] = f"{option} {path}"
+        self.folders |= dict.fromkeys(target.parents, self.taken[target])
         return target
 
 
 def open_output(path: Path):
     """A file to write bytes into: whole or not there, but a pipe or device is written to as it is."""
-    return open(path, "wb") if _is_stream(path, _about(path)) else write_atomically(path)
+    return open(path, "ab") if _is_stream(path, _about(path)) else write_atomically(path)
 
 
 def _about(path):
