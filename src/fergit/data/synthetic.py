@@ -15,7 +15,7 @@ import numpy as np
 from fergit.core.errors import FergitError
 from fergit.data import fer2013
 
-CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+CLASSES = fer2013.CLASSES
 FREQUENCIES = np.sum(list(fer2013.COUNTS.values()), axis=0)  # FER2013's: the imbalance to copy
 PEOPLE = 400  # identities that a draw picks from
 
