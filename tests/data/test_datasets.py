@@ -260,7 +260,7 @@ def test_muxspace_is_downloaded(folders, settings, monkeypatch, capsys):
                 file.writestr(f"facial_expressions-5fb9c13a/{name}", data)
 
     monkeypatch.setattr(sources, "download", download)
-    with pytest.raises(FergitError, match=r"the downloaded data/legend\.csv has sha256"):
+    with pytest.raises(FergitError, match=r"data/legend\.csv, as downloaded, has sha256"):
         sources.fetch("fergit", settings)
     import hashlib
 

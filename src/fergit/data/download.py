@@ -21,29 +21,11 @@ class _Retry(Exception):
 
 
 def download(urls, destination, *, max_bytes=1 << 30, timeout=(10, 30), deadline=3600, attempts=3, pause=1.0):
-    """Download a file over https; it takes its place only when it is whole.
+    """Download a file over https from the first of several addresses that has it.
 
-    Parameters
-    ----------
-    urls : sequence of str
-        Addresses to try in turn. http is allowed for this machine itself only.
-    destination : Path
-        The file; its folder is made.
-    max_bytes : int
-        More is refused.
-    timeout : (float, float)
-        Seconds to wait for a connection, and for the next bytes.
-    deadline : float
-        Seconds for one attempt, so that a server that drips cannot hold us.
-    attempts : int
-        For each address.
-    pause : float
-        Seconds before the second attempt, doubled before each later one.
-
-    Raises
-    ------
-    FergitError
-        Says what went wrong, at which address. What was at ``destination`` is still there.
+    It takes its place only when it is whole; after an error, what was there is still there. `timeout` is in seconds for
+    a connection and for the next bytes, `deadline` for a whole attempt, so that a server that drips cannot hold us;
+    each address gets so many `attempts`, with a `pause` that doubles.
     """
     failures = []
     for url in urls:

@@ -57,7 +57,7 @@ Checked = namedtuple("Checked", "form images counts members differences")  # mem
 
 
 def fetch(dataset, settings):
-    """Bring the sources of a data set to ``data/raw/<dataset>/``, checked, with a ``manifest.json``.
+    """Bring the sources of a data set to ``data/raw/<dataset>/``, checked, with a ``manifest.json``, which is returned.
 
     Says what was found, and how it differs from what is published; a difference is a warning, not an error.
 
@@ -65,12 +65,7 @@ def fetch(dataset, settings):
     ----------
     dataset : "synthetic", "fer2013", "fergit" or "ckplus"
     settings : dict
-        Section ``fetch`` of params.yaml.
-
-    Returns
-    -------
-    dict
-        The manifest.
+        Section ``fetch`` of params.yaml, in a dict.
 
     Raises
     ------
@@ -80,20 +75,20 @@ def fetch(dataset, settings):
     """
     if dataset not in SOURCES:
         raise FergitError(f"fetch: no data set {dataset!r}; there are {', '.join(SOURCES)}")
+    entries, differences, votes = [], [], None
     with _new_folder(paths.RAW / dataset) as folder:
         if dataset == "synthetic":
-            entries, differences = [_draw(settings["fetch"]["draw"], folder)], []
+            entries = [_draw(settings["fetch"]["draw"], folder)]
         else:
-            found = {source: find(source, settings["fetch"]["download"]) for source in SOURCES[dataset]}
-            entries, differences = [], []
-            for source, path in found.items():
+            for source, path in [(name, find(name, settings["fetch"]["download"])) for name in SOURCES[dataset]]:
                 checked = CHECKS[source](path)
                 entry = {"source": source, "form": checked.form, "images": checked.images, "counts": checked.counts}
                 entries.append(entry | _keep(path, checked.members, folder, source))
                 differences += [f"{source}: {sentence}" for sentence in checked.differences]
+        if "fer2013" in SOURCES[dataset]:
+            votes = _votes(folder, differences)
         manifest = {"dataset": dataset, "images": sum(entry["images"] for entry in entries), "sources": entries}
-        manifest["votes"] = _votes(folder, differences) if "fer2013" in SOURCES[dataset] else None
-        manifest["differences"] = differences
+        manifest |= {"votes": votes, "differences": differences}
         write_json(folder / "manifest.json", manifest)
     _say(manifest)
     return manifest
@@ -139,10 +134,11 @@ def _download_muxspace():
         raise FergitError(f"muxspace: {error}; {MISSING['muxspace'].split(', or set')[0]}") from None
     try:
         with open_archive(target) as archive:
-            found = muxspace.legend_sha256(archive)
-        if found != muxspace.LEGEND_SHA256:
+            muxspace.read_legend(archive, digest := hashlib.sha256())
+        if digest.hexdigest() != muxspace.LEGEND_SHA256:
             raise FergitError(
-                f"muxspace: the downloaded data/legend.csv has sha256 {found}; expected {muxspace.LEGEND_SHA256}"
+                f"muxspace: data/legend.csv, as downloaded, has sha256 {digest.hexdigest()}; expected "
+                f"{muxspace.LEGEND_SHA256}"
             )
     except FergitError:
         target.unlink(missing_ok=True)  # else the next fetch would take it for the user's own
@@ -215,25 +211,19 @@ def _check_fer2013(path):
 
 
 def _check_muxspace(path):
-    faces = muxspace.read(path)
+    faces, digest = muxspace.read(path), hashlib.sha256()
     with open_archive(path) as archive:
-        rows = muxspace.read_legend(archive)
+        rows = muxspace.read_legend(archive, digest)
         table, files = muxspace.members(archive)
-        same = muxspace.legend_sha256(archive) == muxspace.LEGEND_SHA256
-        used = {table, *(files[file] for _, file, _ in rows)}
-        top = table.removesuffix("data/legend.csv")
-        kept = [
-            table,
-            *files.values(),
-            *(name for name in (f"{top}LICENSE", f"{top}README.md") if name in archive.names),
-        ]
+        notes = [table.removesuffix("data/legend.csv") + name for name in ("LICENSE", "README.md")]
+        kept = [table, *files.values(), *(name for name in notes if name in archive.names)]
     emotions = [emotion for _, _, emotion in rows]
     counts = {name: emotions.count(name) for name in muxspace.EMOTIONS}
     differences = _compare(counts, muxspace.COUNTS, " in its table")
-    without = len(files) + 1 - len(used)
+    without = len(files) - len({file for _, file, _ in rows})
     if without != muxspace.WITHOUT_ROW:
         differences.append(f"{without} images have no row in its table; published: {muxspace.WITHOUT_ROW}")
-    if not same and not differences:
+    if digest.hexdigest() != muxspace.LEGEND_SHA256 and not differences:
         differences.append("the counts are as published, but data/legend.csv is not the repository's byte for byte")
     return Checked("repository", len(faces), counts, kept, differences)
 
