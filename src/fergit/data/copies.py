@@ -124,14 +124,7 @@ def _standardized(images):
 def of_test_images(faces, loaded, votes=None):
     """What is known of each test image: its nearest training image, its official part, FER+'s votes.
 
-    Parameters
-    ----------
-    faces : Faces
-        All parts.
-    loaded : Faces
-        As the sources gave them, with the official part of each image, where there is one.
-    votes : DataFrame, optional
-        Of `ferplus.read`.
+    `loaded` are the faces as the sources gave them, with their official parts; `votes` those of `ferplus.read`.
 
     Returns
     -------

@@ -43,18 +43,7 @@ PIXELS = SIDE * SIDE
 
 
 def members(archive):
-    """Which files of an archive hold the data set, by form.
-
-    Returns
-    -------
-    form : "csv" or "folders"
-    names : list of str
-
-    Raises
-    ------
-    FergitError
-        Neither form is found.
-    """
+    """Which files of an archive hold the data set: the form, "csv" or "folders", and their names."""
     tables = {name: name.split("/")[-1].lower() for name in archive.names}
     known = [name for name in tables if tables[name] in CSV_NAMES]
     if known:
@@ -70,24 +59,10 @@ def members(archive):
 
 
 def read(path, digest=None):
-    """Read FER2013 in any of its forms.
+    """Read FER2013 in any of its forms, as Faces.
 
-    Parameters
-    ----------
-    path : path
-        What `open_archive` opens.
-    digest : hash object, optional
-        Is fed with the unpacked CSV, so that checking it costs no second unpacking.
-
-    Returns
-    -------
-    Faces
-        ``sample_id`` is "fer2013/00012" (the row, from 0), or "fer2013/Training/angry/im0.jpg" in the folder form.
-
-    Raises
-    ------
-    FergitError
-        Names the file, the row and what is wrong with it.
+    ``sample_id`` is "fer2013/00012" (the row, from 0), or "fer2013/Training/angry/im0.jpg" in the folder form. A hash
+    object, `digest`, is fed with the unpacked CSV, so that checking it costs no second unpacking.
     """
     with open_archive(path) as archive:
         form, names = members(archive)

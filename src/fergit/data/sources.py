@@ -30,11 +30,13 @@ EXPECTED = {  # images by class, as published; synthetic has as many as params.y
 }
 EXPECTED |= {"fer2013_best": EXPECTED["fer2013"], "fergit_best": EXPECTED["fergit"]}
 
+MODULES = {"fer2013": fer2013, "muxspace": muxspace, "ckplus": ckplus}
 NAMES = {  # of what lies in data/external/, without suffix, in any case
     "fer2013": r"fer-?2013|icml_face_data|challenges-in-representation-learning-facial-expression.*",
     "muxspace": r"muxspace.*|facial_expressions.*",
     "ckplus": r"(ckplus|ck\+|ck)([-_ ]?48)?",
 }
+ANY = r"archive([ _-]?\(?\d+\)?)?"  # what Kaggle calls a download of any data set: its content decides
 MISSING = {
     "fer2013": "get fer2013.tar.gz from https://www.kaggle.com/c/challenges-in-representation-learning-facial-"
     "expression-recognition-challenge/data, or the folders from https://www.kaggle.com/datasets/msambare/fer2013 "
@@ -59,19 +61,9 @@ Checked = namedtuple("Checked", "form images counts members differences")  # mem
 def fetch(dataset, settings):
     """Bring the sources of a data set to ``data/raw/<dataset>/``, checked, with a ``manifest.json``, which is returned.
 
-    Says what was found, and how it differs from what is published; a difference is a warning, not an error.
-
-    Parameters
-    ----------
-    dataset : "synthetic", "fer2013", "fergit" or "ckplus"
-    settings : dict
-        Section ``fetch`` of params.yaml, in a dict.
-
-    Raises
-    ------
-    FergitError
-        A source is missing (says what to get, from where, and where to put it) or damaged. What was in ``data/raw/``
-        before is still there (DVC, though, removes it before it runs the stage).
+    Says what was found, and how it differs from what is published; a difference is a warning. An error is a source that
+    is missing (it says what to get, from where, and where to put it) or damaged; what was in ``data/raw/`` before is
+    still there (DVC, though, removes it before it runs the stage). `settings` are those of stage fetch.
     """
     if dataset not in SOURCES:
         raise FergitError(f"fetch: no data set {dataset!r}; there are {', '.join(SOURCES)}")
@@ -107,7 +99,7 @@ def find(source, may_download):
         for path in entries:
             stem = path.name.lower().removesuffix(suffix(path))
             known = suffix(path) or path.is_dir() or "." not in stem  # some programs drop a download's suffix
-            if known and re.fullmatch(NAMES[source], stem):
+            if known and (re.fullmatch(NAMES[source], stem) or re.fullmatch(ANY, stem) and _holds(path, source)):
                 there.append(path)
             elif known and not any(re.fullmatch(pattern, stem) for pattern in NAMES.values()):
                 others.append(path.name)
@@ -123,6 +115,14 @@ def find(source, may_download):
         return _download_muxspace()
     seen = f" (there is {', '.join(others[:3])}, but by its name it is no known source)" if others else ""
     raise FergitError(f"{source}: not in {paths.relative(paths.EXTERNAL)}/{seen}; {MISSING[source]}")
+
+
+def _holds(path, source):
+    try:
+        with open_archive(path) as archive:
+            return bool(MODULES[source].members(archive))
+    except FergitError:
+        return False
 
 
 def _download_muxspace():
@@ -259,11 +259,8 @@ def _compare(counts, published, where):
 def _left_out(archive, names):
     """A sentence on the files that are not read, in a list."""
     others = sorted(set(archive.names) - set(names))
-    return (
-        [f"files in no known folder or of no known kind, not read: {len(others):,}, such as {others[0]}"]
-        if others
-        else []
-    )
+    said = f"files in no known folder or of no known kind, not read: {len(others):,}, such as {'; '.join(others[:1])}"
+    return [said] if others else []
 
 
 def _say(manifest):
@@ -272,7 +269,7 @@ def _say(manifest):
     if dataset == "synthetic":
         print(f"synthetic: {number:,} images, drawn")
     elif not differences:
-        print(f"{dataset}: {number:,} images, as published")
+        print(f"{dataset}: {number:,} images, numbers as published")
     else:
         published = sum(EXPECTED[dataset].values())
         lines = "".join(f"\n  {sentence}" for sentence in differences)
@@ -283,18 +280,13 @@ def _say(manifest):
 def _new_folder(target):
     """A folder that takes the place of another only when all is well."""
     partial = target.with_name(f".{target.name}.partial")
-    before = target.with_name(f".{target.name}.before")
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of a fetch that was killed
         partial.mkdir(parents=True)
         yield partial
-        if target.exists():
-            target.rename(before)
+        shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     except OSError as error:
         raise FergitError(f"{paths.relative(target)}: cannot be written ({error.strerror or error})") from None
     finally:
-        if before.exists() and not target.exists():
-            before.rename(target)
-        for folder in (partial, before):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)

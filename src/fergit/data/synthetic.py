@@ -55,25 +55,13 @@ TWITCH = 0.05  # standard deviation of what each action unit does on its own
 def draw_faces(count, seed):
     """Draw faces with the seven expressions, as frequent as in FER2013.
 
-    Parameters
-    ----------
-    count : int
-        Number of images, at least 1.
-    seed : int
-        At least 0. The same seed draws the same people and images.
-
     Returns
     -------
     images : uint8 (count, 48, 48)
     labels : uint8 (count,)
         Indices into ``CLASSES``.
     group : str (count,)
-        Who is drawn, "P0000" to "P0399".
-
-    Raises
-    ------
-    FergitError
-        ``count`` or ``seed`` is outside what is said above.
+        Who is drawn, "P0000" to "P0399"; with the same seed the same people.
     """
     for name, value, least in (("images", count, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
