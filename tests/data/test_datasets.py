@@ -135,10 +135,13 @@ def test_a_folder_and_its_zip_are_the_same(folders, settings):
     ],
 )
 def test_missing_sources_say_what_to_get(folders, settings, dataset, message):
-    (paths.EXTERNAL / "archive.zip").write_bytes(b"")
+    for name in ("archive.zip", "fer2013.rar", ".DS_Store", "fer2013new.csv"):
+        (paths.EXTERNAL / name).write_bytes(b"")
     with pytest.raises(FergitError, match=message) as caught:
         sources.fetch(dataset, settings)
-    assert "there is archive.zip" in str(caught.value) and "\n" not in str(caught.value)
+    assert "there is archive.zip, fer2013.rar, but by name and kind" in str(caught.value) and "\n" not in str(
+        caught.value
+    )
     assert not paths.RAW.exists() or not list(paths.RAW.iterdir())
 
 

@@ -101,7 +101,7 @@ def find(source, may_download):
             known = suffix(path) or path.is_dir() or "." not in stem  # some programs drop a download's suffix
             if known and (re.fullmatch(NAMES[source], stem) or re.fullmatch(ANY, stem) and _holds(path, source)):
                 there.append(path)
-            elif known and not any(re.fullmatch(pattern, stem) for pattern in NAMES.values()):
+            elif not any(re.fullmatch(pattern, stem) for pattern in (*NAMES.values(), r"\..*|.*fer2013new")):
                 others.append(path.name)
     if there:
         # Files before folders, and of them the quickest to read.
@@ -113,7 +113,7 @@ def find(source, may_download):
         return there[0]
     if source == "muxspace" and may_download:
         return _download_muxspace()
-    seen = f" (there is {', '.join(others[:3])}, but by its name it is no known source)" if others else ""
+    seen = f" (there is {', '.join(others[:3])}, but by name and kind it is no known source)" if others else ""
     raise FergitError(f"{source}: not in {paths.relative(paths.EXTERNAL)}/{seen}; {MISSING[source]}")
 
 
