@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fergit.core.errors import FergitError
+from fergit.core.faces import make_faces
 from fergit.data import drawing, synthetic
 
 
@@ -107,6 +108,7 @@ def test_wrong_numbers_are_one_clear_line(count, seed):
 
 def test_a_linear_classifier_beats_chance_and_is_far_from_perfect():
     images, labels, _ = synthetic.draw_faces(700, seed=0)
-    test = np.arange(700) >= 500
-    accuracy = synthetic.linear_baseline(images, labels, ~test, test)
+    split = np.where(np.arange(700) >= 500, "test", "train")
+    faces = make_faces(images, labels, synthetic.CLASSES, "synthetic", [str(row) for row in range(700)], split=split)
+    accuracy = synthetic.linear_baseline(faces)
     assert 0.2 < accuracy < 0.65

@@ -36,7 +36,7 @@ def load(dataset):
 
 
 def votes(dataset):
-    """FER+'s votes on FER2013's images, by ``sample_id``: a DataFrame, or None where fetch did not find them."""
+    """FER+'s votes on FER2013's images, by ``sample_id``: a DataFrame, or None where there are none."""
     file = _manifest(dataset)["votes"]
     return ferplus.read(paths.RAW / dataset / Path(file["file"]).name) if file else None
 
