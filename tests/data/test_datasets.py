@@ -12,6 +12,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.data import copies, datasets, ferplus, muxspace, sources, synthetic
 from fergit.paper import published
+from fergit.runner import schema
 
 CLASSES = datasets.CLASSES["fer2013"]
 
@@ -370,6 +371,16 @@ def test_a_frame_of_another_size_is_named(folders, settings, capsys):
     write(paths.EXTERNAL / "ckplus48", ckplus_files() | {odd: large})
     sources.fetch("ckplus", settings)
     assert f"ckplus: images not of 48x48 pixels, resized: 1, such as {odd}" in capsys.readouterr().err
+
+
+def test_every_data_set_of_params_yaml_has_sources_classes_and_a_split(folders, settings):
+    assert set(schema.Dataset.__args__) == set(sources.SOURCES) == set(datasets.CLASSES)
+    write_fer2013()
+    write(paths.EXTERNAL / "muxspace", muxspace_files())
+    for dataset in set(sources.SOURCES) - {"synthetic", "ckplus"}:
+        sources.fetch(dataset, settings)
+        own = {"seed": 42, "held_out": 0.4, "rule": "sklearn-0.24", "leave_out_copies": False}
+        assert set(datasets.preprocess(dataset, {"split": own}).split) == {"train", "validation", "test"}
 
 
 def test_numbers_agree():
