@@ -11,15 +11,9 @@ import numpy as np
 import pandas as pd
 
 from fergit.core.faces import PARTS
-from fergit.data import ferplus
+from fergit.data import fer2013, ferplus
 
 BLOCK = 4096  # training images that are correlated at a time
-USAGES = {
-    "train": "Training",
-    "validation": "PublicTest",
-    "test": "PrivateTest",
-    "": "",
-}  # FER2013's names of its parts
 
 
 def fingerprints(images):
@@ -140,7 +134,7 @@ def of_test_images(faces, loaded, votes=None):
     first = dict(zip(prints[::-1], range(len(train))[::-1], strict=True))  # in training, of several copies
     same = np.array([first.get(name, -1) for name in fingerprints(test.images)], dtype=int)
     index, near = np.where(same >= 0, same, index), (same >= 0) | (correlation > 0)
-    usage = dict(zip(loaded.sample_id, map(USAGES.get, loaded.split), strict=True))
+    usage = {name: fer2013.USAGES.get(part, "") for name, part in zip(loaded.sample_id, loaded.split, strict=True)}
     classes = np.array(faces.classes)
     table = pd.DataFrame(
         {

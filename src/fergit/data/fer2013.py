@@ -18,6 +18,7 @@ from fergit.data.archives import open_archive
 
 CLASSES = EXPRESSIONS  # Kaggle's order: the labels 0-6
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+USAGES = {part: usage for usage, part in SPLITS.items()}
 COUNTS = {  # by official split, in class order; measured on Kaggle's file
     "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
     "validation": (467, 56, 496, 895, 653, 415, 607),
@@ -172,7 +173,6 @@ def _read_folders(archive, names):
         known = next((official for usage, official in SPLITS.items() if file.startswith(usage)), None)
         part = known or ("" if mixed and part == "test" else part)
         split.append(part)
-        usage = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest", "": "Test"}[part]
-        sample_id.append(f"fer2013/{usage}/{CLASSES[labels[-1]]}/{file}")
+        sample_id.append(f"fer2013/{USAGES.get(part, 'Test')}/{CLASSES[labels[-1]]}/{file}")
     pixels = images.decode_all(archive, names)
     return make_faces(pixels, labels, CLASSES, "fer2013", sample_id, split=split, files=names)
