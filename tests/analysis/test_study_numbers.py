@@ -10,6 +10,7 @@ from scipy import stats
 from fergit.analysis import studies
 from fergit.core.errors import FergitError
 from fergit.pages import tables_studies
+from fergit.paper import published
 
 EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 2000, "calibration_bins": 10}
 STUDY = {
@@ -152,3 +153,20 @@ def test_splits_stand_beside_the_papers_number():
         set={"ckplus.split.protocol": "subjects"},
     )
     assert by_persons["paper"] == {"residual": None} and by_persons["draws"]["residual"]["below"] is None
+
+
+def test_random_splits_judge_the_papers_claims_on_ckplus():
+    """Every image is named correctly, the paper finds 96 of 99."""
+    classes = published.CKPLUS_CLASSES
+    tests = [(f"{split}", "residual", 0, f"i{i}", "", name) for split in range(3) for i, name in enumerate(classes)]
+    predictions = pd.DataFrame(tests, columns=["variant", "network", "seed", "sample_id", "group", "label"])
+    predictions[[f"p_{name}" for name in classes]] = np.tile(np.eye(len(classes)), (3, 1))
+    trainings = predictions.drop_duplicates("variant")[["variant", "network", "seed"]]
+    trainings = trainings.assign(validation_accuracy=1.0, train_accuracy=1.0, trained=True, accuracy=1.0, n_test=7)
+    changes = {"dataset": "ckplus", "models": ["residual"], "vary": "ckplus.split.seed"}
+    found = summed_up(predictions, trainings, set={"ckplus.split.protocol": "frames"}, **changes)
+    by_id = {claim["id"]: claim for claim in found["claims"]}
+    accuracy = by_id["ckplus-residual-accuracy"]
+    assert (accuracy["ours"], accuracy["seeds"], accuracy["verdict"]) == (1, 3, "inconclusive")
+    assert by_id["ckplus-residual-minutes"]["verdict"] == "not comparable"
+    assert summed_up(predictions, trainings, set={"ckplus.split.protocol": "subjects"}, **changes)["claims"] == []

@@ -1,5 +1,7 @@
 """What a study found, as numbers: each variant with its spread, and how much the value that is varied matters."""
 
+import json
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -65,8 +67,15 @@ def summary(name, study, predictions, trainings, evaluate, protocol=None):
             "draws": over_draws(predictions, trainings, evaluate, paper) if draws else {},
             "networks": networks_over_draws(predictions, trainings, evaluate) if draws else None,
             "against_first": [] if draws else against_first(predictions, trainings, evaluate),
+            "claims": _claims(study["dataset"], predictions, evaluate) if draws and protocol == "frames" else [],
         }
     )
+
+
+def _claims(dataset, predictions, evaluate):
+    """The paper's claims on CK+, judged by random splits, as records."""
+    checked = claims.check(dataset, {}, evaluate, "frames", splits=predictions)
+    return json.loads(checked.to_json(orient="records", double_precision=6))
 
 
 def _paper(dataset, network, protocol):
