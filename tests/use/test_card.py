@@ -171,5 +171,5 @@ def test_the_shipped_network_is_as_good_as_the_trained_one():
     if not found:
         pytest.skip("results/card/fergit-residual/metrics.json is not here; it comes with the FERGIT results")
     assert found["files"] and abs(found["float32"]["difference"]) <= 0.001
-    assert found["onnx"]["at_most"] <= 1e-5 and found["onnx"]["named_otherwise"] == 0
+    assert found["onnx"]["at_most"] <= 1e-4 and found["onnx"]["named_otherwise"] == 0
     assert found["best_epoch"] == shipped.read_about()["best_epoch"]
