@@ -148,6 +148,8 @@ def test_a_training_without_files_is_rounded_as_its_files_would_be(finished):  #
     read, about = card.load("d", "basic")
     assert about["files"]
     assert all(np.array_equal(a, b) for a, b in zip(read.weights, network.weights, strict=True))
+    with pytest.raises(FergitError, match="d-basic.npz: is of d; its card is made under that name"):
+        card.load("d_best", "basic")
     keras, opencv = read.predict(inputs(5), verbose=0), card.by_opencv("d", "basic", draw_faces(5, seed=0)[0])
     assert np.abs(keras - opencv).max() <= 1e-5
 

@@ -114,6 +114,10 @@ def test_the_files_are_small_and_the_same_each_time(stem, tmp_path):
         assert len(data) < size and data == (tmp_path / "again").with_suffix(suffix).read_bytes()
 
 
+def test_the_better_recipes_network_takes_the_place_of_the_papers():
+    assert shipped.file("fergit_best", "residual", ".npz") == shipped.file("fergit", "residual", ".npz")
+
+
 def test_what_is_no_such_file_is_named(tmp_path):
     with pytest.raises(FergitError, match="no such file; `python src/run.py ship"):
         shipped.load_network(tmp_path / "none.npz")
@@ -223,10 +227,13 @@ def test_the_shipped_files_agree():
 
 def test_committed_predictions_are_those_of_the_shipped_network():
     """On the real test images, where they are: the same labels, and probabilities but for rounding and temperature."""
-    if not (shipped.ONNX.exists() and paths.processed(shipped.SHIPPED[0]).exists()):
-        pytest.skip("models/fergit-residual.* or data/processed/fergit.npz are not here")
-    about, faces = shipped.read_about(), load_processed(shipped.SHIPPED[0], ("test",))
-    committed = shipped.predictions_of(*shipped.SHIPPED, about["seed"], "test")
+    if not shipped.ONNX.exists():
+        pytest.skip("models/fergit-residual.* are not here")
+    about = shipped.read_about()
+    if not paths.processed(about["dataset"]).exists():
+        pytest.skip(f"{paths.processed(about['dataset'])} is not here")
+    faces = load_processed(about["dataset"], ("test",))
+    committed = shipped.predictions_of(about["dataset"], about["model"], about["seed"], "test")
     assert np.array_equal(committed["sample_id"], faces.sample_id)
     softened = unpack(committed)[1][0] ** (1 / about["temperature"])
     softened /= softened.sum(axis=1, keepdims=True)
