@@ -148,6 +148,8 @@ def test_a_training_without_files_is_rounded_as_its_files_would_be(finished):  #
     read, about = card.load("d", "basic")
     assert about["files"]
     assert all(np.array_equal(a, b) for a, b in zip(read.weights, network.weights, strict=True))
+    with pytest.raises(FergitError, match="d-basic.npz: is of d; its card is made under that name"):
+        card.load("d_best", "basic")
     keras, opencv = read.predict(inputs(5), verbose=0), card.by_opencv("d", "basic", draw_faces(5, seed=0)[0])
     assert np.abs(keras - opencv).max() <= 1e-5
 
@@ -171,5 +173,5 @@ def test_the_shipped_network_is_as_good_as_the_trained_one():
     if not found:
         pytest.skip("results/card/fergit-residual/metrics.json is not here; it comes with the FERGIT results")
     assert found["files"] and abs(found["float32"]["difference"]) <= 0.001
-    assert found["onnx"]["at_most"] <= 1e-5 and found["onnx"]["named_otherwise"] == 0
+    assert found["onnx"]["at_most"] <= 1e-4 and found["onnx"]["named_otherwise"] == 0
     assert found["best_epoch"] == shipped.read_about()["best_epoch"]

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import os
+import struct
 
 import cv2
 import numpy as np
@@ -122,12 +123,30 @@ def test_a_film_that_was_cut_short_is_named(tmp_path, name, share):
         times(path)
 
 
-def test_a_film_whose_middle_is_missing_is_named(tmp_path):
-    path = even(tmp_path / "a.avi", frames=100)
+def test_a_film_that_was_trimmed_by_its_list_of_edits_is_whole(tmp_path):
+    """As phones and editors do it: the file keeps all frames and says which to show."""
+    path = film(tmp_path / "a.mp4", np.arange(100) / 10)
     data = bytearray(path.read_bytes())
-    data[len(data) // 3 : -2000] = bytes(2 * len(data) // 3 + 1 - 2000 + len(data) % 3)[
-        : len(data) - len(data) // 3 - 2000
-    ]
+    edits, track = data.index(b"elst"), data.index(b"tkhd")
+    data[edits + 12 : edits + 20] = struct.pack(">II", 4 * films.SCALE, 3 * films.SCALE)  # 4 seconds from the third on
+    data[track + 24 : track + 28] = struct.pack(">I", 4 * films.SCALE)
+    path.write_bytes(data)
+    assert len(times(path)) == 40
+
+
+def test_a_film_with_something_behind_it_is_whole(tmp_path):
+    for name, code in (("a.avi", "MJPG"), ("a.mp4", "mp4v")):
+        path = even(tmp_path / name, code)
+        path.write_bytes(path.read_bytes() + b"\xff\xff\xff\xfftrailer of a phone" * 9)
+        assert len(times(path)) == 20
+
+
+@pytest.mark.parametrize(("name", "code"), [("a.avi", "MJPG"), ("a.mp4", "mp4v")])
+def test_a_film_whose_middle_is_missing_is_named(tmp_path, name, code):
+    path = even(tmp_path / name, code, frames=100)
+    data = bytearray(path.read_bytes())
+    end = data.index(b"moov") - 8 if name == "a.mp4" else len(data) - 2000
+    data[len(data) // 3 : end] = bytes(end - len(data) // 3)
     path.write_bytes(data)
     with pytest.raises(FergitError, match="cut short or damaged"):
         times(path)

@@ -151,8 +151,8 @@ def test_the_shipped_network_predicts_as_keras_does():
     images = draw_faces(50, seed=0)[0]
     expected = load_network().predict(to_input(images), verbose=0)
     recognizer = ExpressionRecognizer()
-    assert np.abs(recognizer.predict_faces(images) - expected).max() <= 1e-5
-    assert np.abs(recognizer.predict_faces(images[:1]) - expected[:1]).max() <= 1e-5
+    assert np.abs(recognizer.predict_faces(images) - expected).max() <= 1e-4
+    assert np.abs(recognizer.predict_faces(images[:1]) - expected[:1]).max() <= 1e-4
 
 
 def test_a_missing_cascade_is_named(monkeypatch, tmp_path):

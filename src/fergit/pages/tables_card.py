@@ -14,7 +14,7 @@ def numbers(found):
     rounding, onnx = found["float32"], found["onnx"]
     calibration = found.get("calibration")  # what was shipped before there was a temperature has none
     f1 = found["macro_f1"]
-    rows = [(f"accuracy, {found['n_test']:,} test images of {TITLES[found['dataset']]}", _interval(found["accuracy"]))]
+    rows = [(f"accuracy, {found['n_test']:,} test images of {_title(found)}", _interval(found["accuracy"]))]
     rows += [
         (f"of these, {row['images']:,} of {row['stratum']}", with_interval(row["accuracy"], row["low"], row["high"]))
         for row in (found["sources"] if len(found["sources"]) > 1 else [])
@@ -107,8 +107,12 @@ def network(found):
     values = ", ".join(f"{name} {layout[name]}" for name in ("poolings", "batch_normalization") if name in layout)
     kind = f"{found['model']} network{f' ({values})' if values else ''}"
     notebook = f"../results/{found['dataset']}/{found['model']}/02-train/seed-{found['seed']}/02-train.ipynb"
-    run = f"the run with seed {found['seed']} on {TITLES[found['dataset']]}, epoch {found['best_epoch']}"
+    run = f"the run with seed {found['seed']} on {_title(found)}, epoch {found['best_epoch']}"
     return f"The {kind} of {run}. [How it was trained]({notebook})."
+
+
+def _title(found):
+    return TITLES.get(found["dataset"], found["dataset"])
 
 
 def _interval(entry):

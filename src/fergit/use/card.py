@@ -32,8 +32,8 @@ ANOTHER = 0.1  # a probability that rounding does not move so far: the file is o
 
 
 def folder(dataset, model):
-    """Where the results of a card lie, ``results/card/<dataset>-<model>/``."""
-    return paths.RESULTS / "card" / f"{dataset}-{model}"
+    """Where the results of a card lie: ``results/card/``, then the name of the network's files."""
+    return paths.RESULTS / "card" / shipped.file(dataset, model, "").name
 
 
 def load(dataset, model, seed=0):
@@ -47,7 +47,10 @@ def load(dataset, model, seed=0):
     """
     file = shipped.file(dataset, model, ".npz")
     if file.exists():
-        return shipped.load_network(file), shipped.read_about(file) | {"files": True}
+        about = shipped.read_about(file) | {"files": True}
+        if about["dataset"] != dataset:
+            raise FergitError(f"{paths.relative(file)}: is of {about['dataset']}; its card is made under that name")
+        return shipped.load_network(file), about
     network, about = shipped.prepare(dataset, model, seed)
     return shipped.rounded(network), about | {"files": False}
 

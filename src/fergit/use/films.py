@@ -11,13 +11,12 @@ import cv2
 import numpy as np
 
 from fergit.core.errors import FergitError
-from fergit.use import photographs
+from fergit.use import formats, photographs
 from fergit.use.outputs import MARK
 
 # Read by OpenCV. A file that says to be a playlist must not make FFmpeg fetch anything.
 os.environ |= {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file"}
 CAMERAS = 100  # OpenCV takes higher numbers for other systems' cameras
-COUNTED = b"ftyp", b"moov", b"mdat", b"wide", b"RIFF"  # formats that count their frames; others' numbers are estimates
 
 
 class Film:
@@ -102,43 +101,10 @@ class Film:
             raise FergitError(f"{self.name}: cut short or damaged; it ends after {number} frames, {seconds:.1f} s")
 
     def _cut_short(self, seconds):
-        """Whether the file says to be longer than it is, or its index to hold more than came."""
+        """Whether the file says to be longer than it is, or to show more than came."""
         with open(self.source, "rb") as file:
-            start = file.read(12)
-            counted = any(name in (start[:4], start[4:8]) for name in COUNTED)
-            if counted and seconds + 1 / self.rate < 0.9 * self.frames / self.rate:
-                return True
-            return said_length(file) > os.fstat(file.fileno()).st_size
-
-
-def said_length(file):
-    """The bytes that a film's file says to have, by its outermost parts: MP4, QuickTime, AVI, Matroska, WebM; or 0."""
-    end = os.fstat(file.fileno()).st_size
-    file.seek(0)
-    head, place = file.read(512), 0
-    if head.startswith(b"\x1a\x45\xdf\xa3"):  # Matroska: a header, then one segment; sizes of one to eight bytes
-        for skipped in (4, 4):
-            length = 9 - head[place + skipped].bit_length()
-            size = int.from_bytes(head[place + skipped : place + skipped + length]) & ((1 << 7 * length) - 1)
-            if size == (1 << 7 * length) - 1:  # unknown, as in a stream
-                return 0
-            place += skipped + length + size
-        return place
-    riff = head.startswith(b"RIFF")
-    if not riff and head[4:8] not in COUNTED:
-        return 0
-    while place + 8 <= end:
-        file.seek(place)
-        part = file.read(16)
-        if riff:
-            size = 8 + int.from_bytes(part[4:8], "little") // 2 * 2
-        else:
-            size = int.from_bytes(part[:4]) or end - place
-            size = int.from_bytes(part[8:16]) if size == 1 else size
-        if size < 8:
-            break
-        place += size
-    return place if riff or place > end else 0
+            missing, lasting = formats.promised(file, self.frames / self.rate)
+        return missing or seconds + 1 / self.rate < 0.9 * lasting
 
 
 @contextlib.contextmanager
@@ -186,7 +152,7 @@ def set_times(path, times):
             size = int.from_bytes(head[8:16]) if head[:4] == b"\0\0\0\1" else int.from_bytes(head[:4])
             if head[4:8] == b"moov":  # comes last
                 file.seek(place)
-                index = _retimed(file.read(size), lasting)
+                index = _retimed(b"moov", bytearray(file.read(size)[8:]), lasting)
                 file.seek(place)
                 file.write(index + struct.pack(">I4s", 8 + len(MARK), b"free") + MARK)
                 file.truncate()
@@ -195,16 +161,10 @@ def set_times(path, times):
     raise FergitError(f"{path}: OpenCV wrote no index")
 
 
-def _retimed(box, lasting):
+def _retimed(kind, body, lasting):
     """A box of an MP4's index, with as many ticks for each frame as `lasting` says."""
-    kind, body = box[4:8], bytearray(box[8:])
     if kind in (b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"):
-        place, parts = 0, []
-        while place < len(body):
-            size = int.from_bytes(body[place : place + 4])
-            parts.append(_retimed(bytes(body[place : place + size]), lasting))
-            place += max(8, size)
-        body = b"".join(parts)
+        body = b"".join(_retimed(name, bytearray(part), lasting) for name, part in formats.boxes(bytes(body)))
     elif kind == b"stts":
         if sum(count for count, _ in struct.iter_unpack(">II", body[8:])) != len(lasting):
             raise FergitError("the copy has lost frames")

@@ -28,8 +28,11 @@ SHIPPED = "fergit", "residual"  # the network that comes with the repository
 
 
 def file(dataset, model, suffix):
-    """The path of one of a network's two files, ``models/<dataset>-<model>.npz`` or ``.onnx``."""
-    return paths.MODELS / f"{dataset}-{model}{suffix}"
+    """The path of one of a network's two files, ``models/<dataset>-<model>.npz`` or ``.onnx``.
+
+    The same for ``fergit_best`` as for ``fergit``: the better recipe's network takes the place of the paper's.
+    """
+    return paths.MODELS / f"{dataset.removesuffix('_best')}-{model}{suffix}"
 
 
 WEIGHTS, ONNX = file(*SHIPPED, ".npz"), file(*SHIPPED, ".onnx")
