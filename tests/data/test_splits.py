@@ -35,6 +35,27 @@ def test_the_older_rule_gives_the_papers_supports():
     assert np.bincount(labels[today == "test"]).tolist() != [260, 37, 257, 735, 304, 218, 654]
 
 
+def test_the_papers_supports_need_class_numbers_not_one_hot_labels():
+    """scikit-learn sorts one-hot rows as text, which reverses the classes, and with them the ties' lots."""
+    labels = np.repeat(np.arange(7), list(sources.EXPECTED["fergit"].values()))
+    split = splits.stratified_two_step(6 - labels, 0.1, 42, rule="sklearn-0.24")
+    assert np.bincount(labels[split == "test"]).tolist() == [261, 37, 257, 734, 304, 219, 653]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "number", "seed", "expected"),
+    [
+        ([4, 2], 3, 0, [2, 1]),
+        ([5, 2], 4, 0, [3, 1]),
+        ([2, 2, 2, 1], 2, 0, [0, 1, 1, 0]),
+        ([2, 2, 2, 1], 2, 42, [1, 1, 0, 0]),
+    ],
+)
+def test_shares_are_those_that_scikit_learns_documentation_shows(sizes, number, seed, expected):
+    random = np.random.RandomState(seed)
+    assert splits._older_shares(np.array(sizes), number, random).tolist() == expected
+
+
 def test_the_paper_prints_these_supports():
     for table in (published.TABLE_2, published.TABLE_3):
         assert list(table["support"]) == [260, 37, 257, 735, 304, 218, 654]
