@@ -11,12 +11,7 @@ from fergit.use.recognizer import CLASSES, Face
 class Course:
     """How the expression of a film's largest face changes, weighed by time, in constant memory.
 
-    Attributes
-    ----------
-    frames, with_face : int
-    seconds, face_seconds : float
-    labels : Counter
-        {expression: seconds}
+    ``labels`` has the seconds of each expression, ``seconds`` and ``face_seconds`` all of them and those with a face.
     """
 
     BINS = 1024  # at most; then each two become one
@@ -81,13 +76,7 @@ class Course:
 
 
 def plot_courses(courses, file):
-    """Write a PNG with a panel for each film, with the probabilities of its largest face's expressions.
-
-    Parameters
-    ----------
-    courses : list of Course
-    file : binary file, open for writing
-    """
+    """Write a PNG with a panel for each course, with the probabilities of the largest face, to an open binary file."""
     from matplotlib.figure import Figure  # without a window system, and only who asks for a plot waits for it
 
     figure = Figure(figsize=(11, 3.2 * len(courses)), layout="constrained")
