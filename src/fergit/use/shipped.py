@@ -6,8 +6,8 @@ everything else. `load_network` makes a Keras model of the first:
     from fergit.use.shipped import load_network
     network = load_network()
 
-Kernels are rounded to float16 (both files hold the same rounded values, the ONNX file as float32, which every reader
-of ONNX understands), biases and normalizations stay float32. On maps of 1x1 pixel eight ninths of each 3x3 kernel meet
+Kernels are rounded to float16 (both files hold the same values; in the ONNX file a Cast makes float32 of each before
+use), biases and normalizations stay float32. On maps of 1x1 pixel eight ninths of each 3x3 kernel meet
 nothing but padding. They never take part in a result and never learn, so only the kernels' centres are written, and
 `load_network` puts zeros around them. Five poolings that round down lead to such maps, six that round up do not.
 
@@ -93,7 +93,7 @@ def rounded(network):
 
 
 def read_about(path=WEIGHTS) -> dict:
-    """What a file of `save_network` says of itself: ``model``, ``classes``, ``network``, and of a finished training also
+    """What a file of `save_network` says of itself: ``model``, ``classes``, ``network``, and of a finished run also
     ``dataset``, ``seed``, ``best_epoch``, ``temperature`` and more.
     """
     with _reading(path), np.load(path, allow_pickle=False) as file:
@@ -192,8 +192,12 @@ def _onnx_model(network, arrays, about):
 
     def constant(layer, name, change=lambda values: values):
         path = f"{layer.name}/{name}"
-        constants.append(numpy_helper.from_array(np.ascontiguousarray(change(arrays[path].astype(np.float32))), path))
-        return path
+        values = np.ascontiguousarray(change(arrays[path]))
+        if values.dtype != np.float16:
+            constants.append(numpy_helper.from_array(values, path))
+            return path
+        constants.append(numpy_helper.from_array(values, f"{path}_16"))
+        return add("Cast", [f"{path}_16"], path, to=TensorProto.FLOAT)
 
     def add(kind, inputs, output, **attributes):
         nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
