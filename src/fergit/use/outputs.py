@@ -58,7 +58,11 @@ class Outputs:
 
 def open_output(path: Path):
     """A file to write bytes into: whole or not there, but a pipe or device is written to as it is."""
-    return open(path, "ab") if _is_stream(path, _about(path)) else write_atomically(path)
+    if not _is_stream(path, _about(path)):
+        return write_atomically(path)
+    opened = {"/dev/stdout": "1", "/dev/stderr": "2"}.get(str(path), str(path).removeprefix("/dev/fd/"))
+    # Opened by name once more, a file that is led to would be written from its start.
+    return os.fdopen(os.dup(int(opened)), "wb") if opened.isdecimal() else open(path, "ab")
 
 
 def _about(path):
