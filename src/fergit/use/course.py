@@ -33,10 +33,10 @@ class Course:
         self.frames += 1
         self.with_face += bool(faces)
 
-    def close(self):
-        """Take in the last frame, which lasts as long as the one before it."""
+    def close(self, end: float = 0.0):
+        """Take in the last frame, which lasts to the `end`, or where that is unknown as long as the one before it."""
         if self.waiting:
-            self._count(*self.waiting, self.lasting)
+            self._count(*self.waiting, max(0.0, end - self.waiting[1]) or self.lasting)
             self.waiting = None
 
     def _count(self, faces, start, lasting):
