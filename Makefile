@@ -10,7 +10,7 @@ export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro app lab site test corners bench losses torture fuzz format lock
+.PHONY: help setup repro app lab pages site test corners bench losses torture fuzz format lock
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
+pages: setup  ## fill README.md, REPLICATION.md and docs/ in from docs/templates and the results
+	$(BIN)/python src/run.py pages
 
 site: setup  ## write all pages and executed notebooks as a website into work/site
 	$(BIN)/python src/run.py site

@@ -1,8 +1,8 @@
 """Whether our training computes what plain Keras computes: the losses of 200 steps side by side.
 
 Both paths start from the same weights and get the same batches of drawn faces and the same dropout masks. Ours has
-`network.Convolution`, `network.BatchNormalization` (ours in float32 only), `network.trim` and `training.FusedNadam`,
-the plain one Keras' own layers and Nadam. In float64 any difference but rounding would stay; in float32 rounding itself
+`layers.Convolution`, `layers.BatchNormalization` (ours in float32 only), `layers.trim` and `optimizer.FusedNadam`, the
+plain one Keras' own layers and Nadam. In float64 any difference but rounding would stay; in float32 rounding itself
 grows, since Nadam's first steps have the same size for a gradient of any size. How fast it grows without any change of
 ours is shown by a third path: the plain one again, each of its weights changed by at most one part in 2**23, the
 spacing of float32. Run as ``make losses``; it writes loss_curves.json.
@@ -19,7 +19,7 @@ import numpy as np
 from fergit.core import files
 from fergit.core.params import stage_params
 from fergit.data.synthetic import draw_faces
-from fergit.engine import network, training
+from fergit.engine import layers, network, optimizer, training
 from fergit.engine.backend import configure, describe_machine, keras
 
 RESULTS = Path(__file__).parent / "loss_curves.json"
@@ -47,11 +47,11 @@ def losses(path, precision, steps):
         rng = np.random.default_rng(SEED)
         built.set_weights([w * (1 + rng.uniform(-1, 1, w.shape) * 2.0**-23) for w in built.get_weights()])
     if path == "ours":
-        built = network.trim(built)
-    nadam = training.FusedNadam if path == "ours" else keras.optimizers.Nadam
+        built = layers.trim(built)
+    nadam = optimizer.FusedNadam if path == "ours" else keras.optimizers.Nadam
     train = params["train"]
-    optimizer = nadam(train["learning_rate"], beta_1=train["beta_1"], beta_2=train["beta_2"])
-    built.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=False)
+    steps_by = nadam(train["learning_rate"], beta_1=train["beta_1"], beta_2=train["beta_2"])
+    built.compile(steps_by, "categorical_crossentropy", jit_compile=False)
 
     images, labels, _ = draw_faces(1280, SEED)
     weights = training.class_weights(labels, 7, "balanced")

@@ -27,11 +27,11 @@ import numpy as np
 import pandas as pd
 from recognizers import CLASSES
 
-from fergit.analysis import leaks, metrics
+from fergit.analysis import intervals, leaks
 from fergit.core import files, paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import load_processed
-from fergit.data import fer2013
+from fergit.data import copies, fer2013
 from fergit.pages import present
 from fergit.use import shipped
 
@@ -220,9 +220,10 @@ def choose(faces):
     ours = np.isin(part, ("PublicTest", "PrivateTest"))
     tested = ours & (faces.split == "test")
     known = ((faces.split == "train") | (part == "Training")) & ~tested
-    both = faces.take(known | tested).with_split(np.where(tested[known | tested], "test", "train"))
-    tried, private = faces.take(tested), part[tested] == "PrivateTest"
-    alone = private & (leaks.tested(both)["copy"] == leaks.NEITHER).to_numpy()
+    tried, train, private = faces.take(tested), faces.take(known), part[tested] == "PrivateTest"
+    near = copies.nearest(tried.images, train.images)[0] >= float(leaks.NEAR[0])
+    same = np.isin(copies.fingerprints(tried.images), copies.fingerprints(train.images))
+    alone = private & ~near & ~same
     groups = dict(zip(GROUPS, (private, alone, np.ones(len(tried), bool)), strict=True))
     return tried, groups, faces.take(ours & (faces.split == "validation"))
 
@@ -265,7 +266,7 @@ def measure(faces, folder, repeats, calls):
     from fergit.engine import backend
 
     about = shipped.read_about()
-    return metrics.rounded(
+    return intervals.rounded(
         {
             "network": {name: about.get(name) for name in ("dataset", "model", "seed", "best_epoch")},
             "confidence_level": LEVEL,
@@ -285,14 +286,14 @@ def measure(faces, folder, repeats, calls):
 
 def _accuracy(faces, probabilities, rows):
     right = (probabilities.argmax(axis=1) == faces.labels)[rows]
-    low, high = metrics.wilson(right.sum(), len(right), LEVEL)
+    low, high = intervals.wilson(right.sum(), len(right), LEVEL)
     return {"value": float(right.mean()), "low": float(low), "high": float(high)}
 
 
 def _difference(faces, ours, theirs, rows):
     """How much more often ours is right, with the interval of the bootstrap over images, paired."""
     gain = np.subtract(*((one.argmax(axis=1) == faces.labels)[rows].astype(float) for one in (ours, theirs)))
-    low, high = metrics.bootstrap(gain, lambda values: values.mean(axis=-1), SAMPLES, LEVEL)
+    low, high = intervals.bootstrap(gain, lambda values: values.mean(axis=-1), SAMPLES, LEVEL)
     return {"difference": float(gain.mean()), "low": low, "high": high}
 
 
@@ -373,7 +374,7 @@ def _explained(results):
         "Accuracy on the same images for all: those of FER2013's PrivateTest, and of PublicTest beside it, that lie in "
         "FERGIT's **test** part. Nearly all others were in our training, and would tell nothing. Without a copy: "
         "neither our training part nor FER2013's Training has that image, or nearly (correlation of the pixels, "
-        f"mirrored or not, below {leaks.NEAR}). In parentheses the {level} intervals over images, wide ones with so "
+        f"mirrored or not, below {leaks.NEAR[0]}). In parentheses the {level} intervals over images, wide ones with so "
         f"few images; *ours less it* is paired, on the {n[BOTH]:,}. All name the same seven expressions, so that every "
         "label counts. A time is from a gray 48x48 crop to probabilities, the median of all calls.",
     ]
@@ -403,7 +404,7 @@ def _machine(results):
         f"{machine['cpus']} cores of {machine['device']}; {listed}. TensorFlow.js has one thread there."
         + (
             f" On {agreement['images']:,} test images our probabilities differ from Keras' by way of "
-            f"{present.listed(apart)}."
+            f"{' and '.join(apart)}."
             if apart
             else ""
         )

@@ -18,9 +18,9 @@ import numpy as np
 from fergit.core.errors import FergitError
 from fergit.core.faces import load_processed
 from fergit.core.files import write_json
-from fergit.use import detection, photographs
+from fergit.use import detection, formats, photographs
 from fergit.use.detection import CascadeDetector, Detection, crop
-from fergit.use.predict import ExpressionRecognizer
+from fergit.use.recognizer import ExpressionRecognizer
 
 RESULTS = Path(__file__).with_name("photographs.json")
 SHAPE = 480, 640
@@ -35,9 +35,7 @@ WITH_FACES = "astronaut camera coins lfw multi messi basketball left right baboo
 def scenes(folders):
     """Photographs without faces, gray, cut to 480x640: list of uint8 (480, 640)."""
     found = []
-    for file in sorted(
-        file for folder in folders for file in folder.iterdir() if file.suffix in photographs.PHOTOGRAPHS
-    ):
+    for file in sorted(file for folder in folders for file in folder.iterdir() if file.suffix in formats.PHOTOGRAPHS):
         if any(file.name.startswith(word) for word in WITH_FACES):
             continue
         try:

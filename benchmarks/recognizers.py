@@ -27,7 +27,7 @@ from fergit.core.errors import FergitError
 from fergit.core.faces import SIDE
 from fergit.core.parallel import cores
 from fergit.use import shipped
-from fergit.use.predict import CLASSES, NETWORK
+from fergit.use.recognizer import CLASSES, NETWORK
 
 BATCH = 64
 
@@ -43,7 +43,7 @@ class Loaded:
     Attributes
     ----------
     predict : callable
-        uint8 (n, side, side), at most `BATCH`, to float32 (n, 7) in the order of `fergit.use.predict.CLASSES`.
+        uint8 (n, side, side), at most `BATCH`, to float32 (n, 7) in the order of `fergit.use.recognizer.CLASSES`.
     file : Path
         What holds the weights.
     parameters : int
@@ -84,7 +84,7 @@ def ours_onnx(folder):
 
 
 def ours_opencv(folder):
-    from fergit.use.predict import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer
 
     recognizer = ExpressionRecognizer(_there(NETWORK))
     return Loaded(recognizer.predict_faces, NETWORK, _stored(), versions("opencv-python-headless"))

@@ -2,12 +2,13 @@
 
 import argparse
 import asyncio
+import os
 import sys
 
 try:
     from fergit.core.errors import FergitError
     from fergit.use import app
-    from fergit.use.predict import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make app` makes an environment that "
@@ -47,7 +48,8 @@ def main(arguments=None, recognizer=None):
     try:
         asyncio.run(app.serve(recognizer or ExpressionRecognizer(smallest=options.smallest), options.port))
     except KeyboardInterrupt:
-        return 0
+        sys.stdout.flush()
+        os._exit(0)  # a decoder that is still at work in its thread would hold up Python's own end, or break it
     except FergitError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

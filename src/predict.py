@@ -3,8 +3,8 @@
 import argparse
 import contextlib
 import os
+import signal
 import sys
-import time
 from pathlib import Path
 
 try:
@@ -12,15 +12,19 @@ try:
     from tqdm import tqdm
 
     from fergit.core.errors import FergitError
-    from fergit.core.files import write_atomically
     from fergit.use import photographs
-    from fergit.use.predict import ExpressionRecognizer
-    from fergit.use.predictions import Course, CsvFile, JsonFile, annotate, plot_courses
+    from fergit.use.course import Course, plot_courses
+    from fergit.use.films import CAMERAS, Film, write_film
+    from fergit.use.outputs import MARK, Outputs, open_output
+    from fergit.use.predictions import CsvFile, JsonFile, annotate, shown
+    from fergit.use.recognizer import ExpressionRecognizer
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "
         "has, and `.venv/bin/python src/predict.py` runs in it"
     ) from None
+
+WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")  # of annotated copies; others become PNG
 
 EXAMPLES = """examples:
   python src/predict.py photo.jpg
@@ -29,7 +33,8 @@ EXAMPLES = """examples:
   python src/predict.py --camera 0          (until Ctrl-C)
   python src/predict.py group.jpg --smallest 0.03
 
-The exit status is 0 if every file could be read, faces or not; 1 if one could not; 2 for a wrong command.
+The exit status is 0 if every photograph and film could be read, with faces or without; 1 if one could not; 2 for a
+wrong command; 130 after Ctrl-C. An interrupted run keeps what it found so far.
 """
 
 
@@ -46,6 +51,7 @@ def parse(arguments):
     parser.add_argument("--json", type=Path, metavar="FILE", help="write each picture (or frame) with its faces")
     parser.add_argument("--annotated", type=Path, metavar="FOLDER", help="write copies with the faces marked")
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="plot a film's expressions over time, as PNG")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that no earlier run wrote, too")
     parser.add_argument(
         "--smallest",
         type=float,
@@ -56,6 +62,8 @@ def parse(arguments):
     options = parser.parse_args(arguments)
     if not options.paths and options.camera is None:
         parser.error("name a photograph, a film or a folder, or --camera 0")
+    if options.camera is not None and not 0 <= options.camera < CAMERAS:
+        parser.error(f"--camera is {options.camera}; allowed: 0 to {CAMERAS - 1}")
     if not 0.01 <= options.smallest <= 1:
         parser.error(f"--smallest is {options.smallest:g}; allowed: 0.01 to 1")
     return options
@@ -65,56 +73,62 @@ class Job:
     """One run of the command: what is read, where results go, what failed."""
 
     def __init__(self, options, recognizer):
-        self.recognizer, self.annotated = recognizer, options.annotated
-        self.failed, self.writers, self.courses = 0, [], []
+        self.recognizer, self.annotated, self.timeline = recognizer, options.annotated, options.timeline
+        self.failed, self.stopped, self.writers, self.courses = 0, False, [], []
         self.inputs = []  # (path or camera, name of the annotated copy)
+        self.films = set()
         for path in options.paths:
             self.collect(path)
         if options.camera is not None:
             self.inputs.append((options.camera, Path(f"camera-{options.camera}.mp4")))
-        self.refuse_clashes()
-        if options.timeline and not any(self.is_film(source) for source, _ in self.inputs):
-            raise FergitError("--timeline: there is no film among what is to be read, and no camera")
-        self.width = max((len(str(path)) for path, _ in self.inputs), default=0)
+        self.films |= {source for source, _ in self.inputs if isinstance(source, int) or photographs.is_film(source)}
+        self.claim(options)
+        self.width = max((len(shown(path)) for path, _ in self.inputs), default=0)
 
     def collect(self, path):
         try:
             if not path.is_dir():
                 self.inputs.append((path, Path(path.name)))
                 return
+            files, others = photographs.find(path, self.fail)
             copies = self.annotated.resolve() if self.annotated else None
-            for file in photographs.find(path):
+            for file in files:
                 # Copies of an earlier run, in a folder within this one, are not read.
                 if copies is None or path.resolve() not in copies.parents or copies not in file.resolve().parents:
                     self.inputs.append((file, file.relative_to(path)))
+            left = f"files that are not read: {', '.join(f'{n} {suffix}' for suffix, n in sorted(others.items()))}"
+            if not files:
+                raise FergitError(f"{path}: holds no photograph or film{f'; {left}' if others else ''}")
+            if others:
+                tqdm.write(shown(f"note: {path} holds {left}"), file=sys.stderr)
         except FergitError as error:
             self.fail(error)
 
-    def refuse_clashes(self):
-        """No copy may overwrite another, nor a picture that is read."""
-        if self.annotated is None:
-            return
-        taken = {}
-        for number, (source, name) in enumerate(self.inputs):
-            if self.is_film(source):
-                name = name.with_suffix(".mp4")
-            elif name.suffix.lower() not in photographs.PHOTOGRAPHS:
-                name = Path(f"{name}.png")
-            target = self.annotated / name
-            self.inputs[number] = (source, name)
-            if target in taken or (isinstance(source, Path) and target.resolve() == source.resolve()):
-                raise FergitError(
-                    f"--annotated: {target} would overwrite {taken.get(target, source)}; choose otherwise"
-                )
-            taken[target] = source
-
-    @staticmethod
-    def is_film(source):
-        return not isinstance(source, Path) or photographs.is_film(source)
+    def claim(self, options):
+        """Check every path that will be written, before the work."""
+        outputs = Outputs([source for source, _ in self.inputs if isinstance(source, Path)], options.overwrite)
+        for name in ("csv", "json", "timeline"):
+            if path := getattr(options, name):
+                setattr(self, name, outputs.claim(f"--{name}", path))
+        if self.timeline and not self.films:
+            raise FergitError("--timeline: there is no film among what is to be read, and no camera")
+        if self.annotated:
+            names = set()
+            for number, (source, name) in enumerate(self.inputs):
+                if source in self.films:
+                    plain = name.with_suffix(".mp4")
+                    name = Path(f"{name}.mp4") if plain in names else plain
+                    names.add(plain)
+                elif name.suffix.lower() not in WRITTEN:
+                    name = Path(f"{name}.png")
+                self.inputs[number] = source, outputs.claim("--annotated", self.annotated / name)
+            if self.annotated.exists() and not self.annotated.is_dir():
+                raise FergitError(f"--annotated: {self.annotated} is no folder")
+            self.annotated.mkdir(parents=True, exist_ok=True)
 
     def fail(self, error):
         self.failed += 1
-        tqdm.write(f"error: {error}", file=sys.stderr)
+        tqdm.write(shown(f"error: {error}"), file=sys.stderr)
 
     @staticmethod
     def say(line):
@@ -127,55 +141,57 @@ class Job:
         )
 
     def run(self):
-        if not all(self.is_film(source) for source, _ in self.inputs):
+        if len(self.films) < len({source for source, _ in self.inputs}):
             self.row("file", "face", "expression", "probability", "x, y, width, height", "detection")
         # On a terminal only; a bar with the remaining time.
-        for source, name in tqdm(self.inputs, unit="file", disable=None if len(self.inputs) > 1 else True, leave=False):
+        for source, target in tqdm(
+            self.inputs, unit="file", disable=None if len(self.inputs) > 1 else True, leave=False
+        ):
             try:
-                (self.film if self.is_film(source) else self.photograph)(source, name)
+                (self.film if source in self.films else self.photograph)(source, target)
+            except (BrokenPipeError, KeyboardInterrupt):
+                raise
             except FergitError as error:
                 self.fail(error)
+            except Exception as error:  # whatever one file does, the others are done
+                self.fail(f"{source}: {type(error).__name__}: {error}")
 
-    def photograph(self, path, name):
+    def photograph(self, path, target):
         picture = photographs.read(path)
         faces = self.recognizer.predict(picture, "bgr", name=path)
         for writer in self.writers:
             writer.add(str(path), faces)
         for number, face in enumerate(faces, start=1):
             box = ", ".join(map(str, face.box))
-            self.row(str(path), number, face.label, f"{face.probability:.0%}", box, f"{face.confidence:.2f}")
+            self.row(shown(path), number, face.label, f"{face.probability:.0%}", box, f"{face.confidence:.2f}")
         if not faces:
-            self.row(str(path), "", "no face", "", "", "")
+            self.row(shown(path), "", "no face", "", "", "")
         if self.annotated:
             done = False
             with photographs.quiet(), contextlib.suppress(cv2.error):
-                done, data = cv2.imencode(name.suffix, annotate(picture, faces))
+                done, data = cv2.imencode(target.suffix, annotate(picture, faces))
             if not done:  # a WebP has no more than 16,383 pixels a side
                 size = f"{picture.shape[1]}x{picture.shape[0]}"
-                raise FergitError(f"{self.annotated / name}: {size} pixels are too many for this format")
-            with write_atomically(self.annotated / name) as file:
-                file.write(data.tobytes())
+                raise FergitError(f"{target}: {size} pixels are too many for this format")
+            with open_output(target) as file:
+                file.write(data.tobytes() + MARK)
 
-    def film(self, source, name):
-        film = photographs.Film(source)
-        course = Course(film.name)
+    def film(self, source, target):
+        film = Film(source)
+        course, said = Course(shown(film.name)), None
         self.courses.append(course)
-        said, start = None, time.monotonic()
         with contextlib.ExitStack() as stack:
-            marked = None
-            bar = tqdm(film, film.name, film.frames or None, leave=False, unit="frame", disable=None)
+            add = None
+            bar = tqdm(film, course.name, film.frames or None, leave=False, unit="frame", disable=None)
             try:
-                for number, frame in enumerate(bar):
-                    seconds = time.monotonic() - start if film.camera else number / film.rate
+                for number, (seconds, frame) in enumerate(bar):
                     faces = self.recognizer.predict(frame, "bgr", thorough=False, name=film.name)
                     course.add(faces, seconds)
                     for writer in self.writers:
                         writer.add(film.name, faces, number, seconds)
                     if self.annotated:
-                        marked = marked or stack.enter_context(
-                            write_film(self.annotated / name, film.rate, frame.shape)
-                        )
-                        marked.write(annotate(frame, faces))
+                        add = add or stack.enter_context(write_film(target, frame.shape, self.annotated))
+                        add(annotate(frame, faces), seconds)
                     if film.camera and faces and faces[0].label != said:
                         said = faces[0].label
                         self.say(f"{seconds:8.1f} s  {said:<10} {faces[0].probability:>4.0%}")
@@ -184,56 +200,60 @@ class Job:
                     raise
             except FergitError as error:  # cut short: what there was counts
                 self.fail(error)
-        self.say(course.summary())
+            finally:
+                course.close()
+        self.say(f"{course.name}: {course.summary()}")
 
 
-@contextlib.contextmanager
-def write_film(path, rate, shape):
-    """Yield a writer of frames to an MP4 that takes its place under `path` only when all is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial.mp4")  # OpenCV goes by the suffix
-    writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*"mp4v"), rate, shape[1::-1])
-    try:
-        if not writer.isOpened():
-            raise FergitError(f"{path}: cannot be written")
-        yield writer
-        writer.release()
-        os.replace(partial, path)
-    finally:
-        writer.release()
-        partial.unlink(missing_ok=True)
+def run(options, recognizer):
+    """Run the command; its exit status. However it ends, tables hold what was found until then."""
+    job, status = Job(options, recognizer or ExpressionRecognizer(smallest=options.smallest)), 0
+    with contextlib.ExitStack() as files:
+        # Opened first, so that what cannot be written is known before the work.
+        for kind, path in ((CsvFile, options.csv and job.csv), (JsonFile, options.json and job.json)):
+            if path:
+                job.writers.append(kind(files.enter_context(open_output(path))))
+        timeline = job.timeline and files.enter_context(open_output(job.timeline))
+        try:
+            job.run()
+        except KeyboardInterrupt:
+            print("interrupted; tables hold what was found until then", file=sys.stderr)
+            status = 130
+        except BrokenPipeError:  # as of `| head`
+            drop_output()
+            status = 1
+        for writer in job.writers:
+            writer.close()
+        if timeline:
+            plot_courses(job.courses or [Course("nothing was read")], timeline)
+    return status or (1 if job.failed else 0)
+
+
+def drop_output():
+    """Let Python write the rest nowhere, where it would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main(arguments=None, recognizer=None):
     """Run the command; its exit status. `recognizer` stands in for the shipped one."""
     options = parse(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names that the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     try:
-        job = Job(options, recognizer or ExpressionRecognizer(smallest=options.smallest))
-        with contextlib.ExitStack() as files:
-            # Opened first, so that what cannot be written is known before the work.
-            for kind, path in ((CsvFile, options.csv), (JsonFile, options.json)):
-                if path:
-                    job.writers.append(kind(files.enter_context(write_atomically(path))))
-            job.run()
-            for writer in job.writers:
-                writer.close()
-        if options.timeline and job.courses:
-            with write_atomically(options.timeline) as file:
-                plot_courses(job.courses, file)
+        return run(options, recognizer)
     except KeyboardInterrupt:
-        print("interrupted; no table is written", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     except FergitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # as of `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        print(f"error: {shown(error)}", file=sys.stderr)
+    except BrokenPipeError:
+        drop_output()
     except OSError as error:
-        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        return 1
-    return 1 if job.failed else 0
+        print(f"error: {shown(error.filename or 'a file')}: {error.strerror or error}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     raise SystemExit(main())

@@ -5,7 +5,7 @@ import numpy as np
 
 from fergit.data.synthetic import draw_faces
 from fergit.use.detection import CascadeDetector
-from fergit.use.predict import CLASSES, ExpressionRecognizer
+from fergit.use.recognizer import CLASSES, ExpressionRecognizer
 
 
 class Recognizer(ExpressionRecognizer):

@@ -56,12 +56,12 @@ def test_a_figure_is_drawn_again_without_data_and_weights(clone, tmp_path):
     assert not (fresh.root / "data/processed").exists() and not (fresh.root / "models/synthetic").exists()
 
 
-def test_an_experiment_is_undone_as_readme_says(clone):
+def test_an_experiment_is_undone_as_docs_say(clone):
     done = clone.run("dvc", "exp", "run", "-S", "seeds=[1]")
     assert done.returncode == 0, done.stdout + done.stderr
     assert clone.git("status", "--porcelain")
     for command in ("git restore .", "git clean -fdq results runs", "dvc checkout"):
-        assert command in (clone.root / "README.md").read_text()
+        assert command in (clone.root / "docs/experiments.md").read_text()
         done = clone.run(*command.split())
         assert done.returncode == 0, done.stdout + done.stderr
     assert not clone.git("status", "--porcelain")

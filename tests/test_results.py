@@ -5,9 +5,8 @@ import json
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from fergit.analysis import metrics, study_report
+from fergit.analysis import metrics, report, studies
 from fergit.core import paths
-from fergit.runner import studies
 from fergit.runner.schema import load_params, load_studies
 
 DATASETS = ("ckplus", "fer2013", "fergit", "synthetic")
@@ -21,11 +20,12 @@ def read(file):
 
 @pytest.mark.parametrize("folder", NETWORKS, ids=lambda folder: "-".join(folder.parts[-2:]))
 def test_metrics_follow_from_the_predictions(folder):
-    predictions, found = metrics.read_predictions(folder / "predictions.csv"), read(folder / "metrics.json")
-    trainings = metrics.read_trainings(*folder.parts[-2:], found["seeds"])
-    assert metrics.summarize(predictions, trainings, load_params()["evaluate"]) == found
-    for place, (_, one) in enumerate(predictions.groupby("seed", sort=False)):  # and once more, by nothing of ours
-        guess = one[one.columns[3:]].idxmax(axis=1).str[2:]
+    found = read(folder / "metrics.json")
+    test, validation = (report.read_part(*folder.parts[-2:], found["seeds"], part) for part in ("test", "validation"))
+    trainings = report.read_trainings(*folder.parts[-2:], found["seeds"])
+    assert metrics.summarize(test, validation, trainings, load_params()["evaluate"]) == found
+    for place, (_, one) in enumerate(test.groupby("seed", sort=False)):  # and once more, by nothing of ours
+        guess = one.filter(regex="^p_").idxmax(axis=1).str[2:]
         assert accuracy_score(one["label"], guess) == pytest.approx(found["accuracy"]["per_seed"][place], abs=1e-6)
         macro_f1 = f1_score(one["label"], guess, average="macro")
         assert macro_f1 == pytest.approx(found["macro_f1"]["per_seed"][place], abs=1e-6)
@@ -33,6 +33,8 @@ def test_metrics_follow_from_the_predictions(folder):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_what_a_study_found_follows_from_its_predictions(name):
-    predictions, trainings, _ = study_report.read(paths.study(name))
-    found = study_report.summary(studies.load(name), predictions, trainings, load_params()["evaluate"])
+    predictions, trainings = studies.read(paths.study(name))
+    params, study = load_params(), load_studies()[name]
+    protocol = params[study["dataset"]]["split"].get("protocol")
+    found = studies.summary(name, study, predictions, trainings, params["evaluate"], protocol)
     assert json.loads(json.dumps(found)) == read(paths.study(name) / "metrics.json")

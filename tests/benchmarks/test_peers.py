@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from fergit.analysis import metrics
+from fergit.analysis import intervals
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import make_faces
@@ -216,7 +216,7 @@ def results():
         "agreement": {"images": 1000, "at_most": {"ours-onnx": 2e-6}},
         "machine": {"cpus": 2, "device": "A processor"},
     }
-    return metrics.rounded(measured)
+    return intervals.rounded(measured)
 
 
 def test_the_table_says_what_the_file_says(results):

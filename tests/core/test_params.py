@@ -16,7 +16,7 @@ def test_a_stage_gets_what_dvc_tracks_and_no_more():
 def test_a_stage_of_the_studies_too():
     assert set(stage_params("studies/dvc.yaml:leaks", dataset="fergit")["evaluate"]) == {"confidence_level"}
     card = stage_params("studies/dvc.yaml:card", dataset="fergit", model="residual")
-    assert set(card["evaluate"]) == {"confidence_level", "bootstrap_samples"}
+    assert set(card["evaluate"]) == {"confidence_level", "bootstrap_samples", "calibration_bins"}
     report = stage_params("studies/dvc.yaml:report", name="precision")
     assert report["studies"] == {"precision": read(paths.STUDIES)["studies"]["precision"]}
     assert report["split"] == read(paths.PARAMS)["synthetic"]["split"]

@@ -10,8 +10,9 @@ import pytest
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.data import copies, datasets, ferplus, muxspace, sources, synthetic
+from fergit.data import copies, datasets, fer2013, ferplus, muxspace, sources, synthetic
 from fergit.paper import published
+from fergit.runner import schema
 
 CLASSES = datasets.CLASSES["fer2013"]
 
@@ -135,10 +136,13 @@ def test_a_folder_and_its_zip_are_the_same(folders, settings):
     ],
 )
 def test_missing_sources_say_what_to_get(folders, settings, dataset, message):
-    (paths.EXTERNAL / "archive.zip").write_bytes(b"")
+    for name in ("archive.zip", "fer2013.rar", ".DS_Store", "fer2013new.csv"):
+        (paths.EXTERNAL / name).write_bytes(b"")
     with pytest.raises(FergitError, match=message) as caught:
         sources.fetch(dataset, settings)
-    assert "there is archive.zip" in str(caught.value) and "\n" not in str(caught.value)
+    assert "there is archive.zip, fer2013.rar, but by name and kind" in str(caught.value) and "\n" not in str(
+        caught.value
+    )
     assert not paths.RAW.exists() or not list(paths.RAW.iterdir())
 
 
@@ -260,7 +264,7 @@ def test_muxspace_is_downloaded(folders, settings, monkeypatch, capsys):
                 file.writestr(f"facial_expressions-5fb9c13a/{name}", data)
 
     monkeypatch.setattr(sources, "download", download)
-    with pytest.raises(FergitError, match=r"the downloaded data/legend\.csv has sha256"):
+    with pytest.raises(FergitError, match=r"data/legend\.csv, as downloaded, has sha256"):
         sources.fetch("fergit", settings)
     import hashlib
 
@@ -301,7 +305,7 @@ def test_usages_are_those_of_the_source(folders, settings):
     own = {"held_out": 0.4, "seed": 42, "rule": "sklearn-0.24", "leave_out_copies": True}
     table = copies.of_test_images(datasets.split("fergit", loaded, own), loaded)
     official = dict(zip(loaded.sample_id, loaded.split, strict=True))
-    assert [copies.USAGES[official[name]] for name in table["sample_id"]] == table["usage"].tolist()
+    assert [fer2013.USAGES.get(official[name], "") for name in table["sample_id"]] == table["usage"].tolist()
     assert set(table["usage"][table["source"] == "muxspace"]) == {""} and (table["usage"] == "Training").any()
 
 
@@ -318,6 +322,18 @@ def test_names_under_which_downloads_come(folders, settings, name):
         table.rename(paths.EXTERNAL / name)
     assert sources.fetch("fer2013", settings)["images"] == 70
     assert len(datasets.load("fer2013")) == 70
+
+
+def test_a_download_that_kaggle_calls_archive_is_known_by_its_content(folders, settings, capsys):
+    write_fer2013()
+    with zipfile.ZipFile(paths.EXTERNAL / "archive (1).zip", "w") as file:
+        for name, data in ckplus_files().items():
+            file.writestr(name, data)
+    table = (paths.EXTERNAL / "fer2013.csv").rename(folders / "fer2013.csv")
+    with zipfile.ZipFile(paths.EXTERNAL / "archive.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.write(table, "fer2013/fer2013.csv")
+    assert sources.fetch("ckplus", settings)["images"] == 84 and sources.fetch("fer2013", settings)["images"] == 70
+    assert datasets.load("ckplus").classes == datasets.CLASSES["ckplus"] and len(datasets.load("fer2013")) == 70
 
 
 def test_the_competitions_zip(folders, settings):
@@ -357,6 +373,16 @@ def test_a_frame_of_another_size_is_named(folders, settings, capsys):
     assert f"ckplus: images not of 48x48 pixels, resized: 1, such as {odd}" in capsys.readouterr().err
 
 
+def test_every_data_set_of_params_yaml_has_sources_classes_and_a_split(folders, settings):
+    assert set(schema.Dataset.__args__) == set(sources.SOURCES) == set(datasets.CLASSES)
+    write_fer2013()
+    write(paths.EXTERNAL / "muxspace", muxspace_files())
+    for dataset in set(sources.SOURCES) - {"synthetic", "ckplus"}:
+        sources.fetch(dataset, settings)
+        own = {"seed": 42, "held_out": 0.4, "rule": "sklearn-0.24", "leave_out_copies": False}
+        assert set(datasets.preprocess(dataset, {"split": own}).split) == {"train", "validation", "test"}
+
+
 def test_numbers_agree():
     for name in ("fer2013", "fergit"):
         assert datasets.CLASSES[name] == published.FERGIT_CLASSES
@@ -373,6 +399,6 @@ def test_the_real_files(tmp_path, settings, monkeypatch, capsys, dataset, real_f
     manifest = sources.fetch(dataset, settings)
     number = sum(sources.EXPECTED[dataset].values())
     assert manifest["images"] == number and manifest["differences"] == []
-    assert f"{dataset}: {number:,} images, as published" in capsys.readouterr().out
+    assert f"{dataset}: {number:,} images, numbers as published" in capsys.readouterr().out
     if dataset == "ckplus":  # the other takes a quarter of a minute
         assert datasets.load(dataset).counts() == sources.EXPECTED[dataset]

@@ -191,8 +191,7 @@ def test_three_gigabytes_without_a_line_end_take_little_memory(tmp_path, suffix)
         compress = gzip.compress if suffix == ".csv.gz" else lzma.compress
         path.write_bytes(compress(HEADER) + compress(bytes(1 << 24)) * 192)
     assert "line 2: longer than 65,536 bytes" in read_in_little_memory(path)
-    # Read at once, it would not fit.
-    assert "a part of more than 64 MiB; refused" in read_in_little_memory(path, block=1 << 40)
+    assert "MemoryError" in read_in_little_memory(path, block=1 << 40)  # read at once, it would not fit: the test tells
 
 
 @linux

@@ -3,7 +3,7 @@ import pytest
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import concatenate
-from fergit.data import ckplus, datasets, fer2013, muxspace, splits
+from fergit.data import ckplus, datasets, fer2013, muxspace, sources, splits
 from fergit.paper import published
 
 
@@ -17,7 +17,7 @@ def sizes(split):
 
 @pytest.mark.parametrize("seed", [0, 1, 7])
 def test_fergit_has_the_papers_sizes(seed):
-    labels = labels_of(list(datasets.EXPECTED["fergit"].values()))
+    labels = labels_of(list(sources.EXPECTED["fergit"].values()))
     split = splits.stratified_two_step(labels, 0.1, seed)
     assert sizes(split) == list(published.FERGIT_SPLIT.values())
     for part in ("validation", "test"):
@@ -26,13 +26,34 @@ def test_fergit_has_the_papers_sizes(seed):
 
 
 def test_the_older_rule_gives_the_papers_supports():
-    labels = np.repeat(np.arange(7), list(datasets.EXPECTED["fergit"].values()))
+    labels = np.repeat(np.arange(7), list(sources.EXPECTED["fergit"].values()))
     for order in (labels, labels[::-1], labels_of(np.bincount(labels))):  # the numbers hang on the classes' sizes alone
         split = splits.stratified_two_step(order, 0.1, 42, rule="sklearn-0.24")
         assert sizes(split) == list(published.FERGIT_SPLIT.values())
         assert np.bincount(order[split == "test"]).tolist() == [260, 37, 257, 735, 304, 218, 654]
     today = splits.stratified_two_step(labels, 0.1, 42)
     assert np.bincount(labels[today == "test"]).tolist() != [260, 37, 257, 735, 304, 218, 654]
+
+
+def test_the_papers_supports_need_class_numbers_not_one_hot_labels():
+    """scikit-learn sorts one-hot rows as text, which reverses the classes, and with them the ties' lots."""
+    labels = np.repeat(np.arange(7), list(sources.EXPECTED["fergit"].values()))
+    split = splits.stratified_two_step(6 - labels, 0.1, 42, rule="sklearn-0.24")
+    assert np.bincount(labels[split == "test"]).tolist() == [261, 37, 257, 734, 304, 219, 653]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "number", "seed", "expected"),
+    [
+        ([4, 2], 3, 0, [2, 1]),
+        ([5, 2], 4, 0, [3, 1]),
+        ([2, 2, 2, 1], 2, 0, [0, 1, 1, 0]),
+        ([2, 2, 2, 1], 2, 42, [1, 1, 0, 0]),
+    ],
+)
+def test_shares_are_those_that_scikit_learns_documentation_shows(sizes, number, seed, expected):
+    random = np.random.RandomState(seed)
+    assert splits._older_shares(np.array(sizes), number, random).tolist() == expected
 
 
 def test_the_paper_prints_these_supports():
@@ -43,7 +64,7 @@ def test_the_paper_prints_these_supports():
 def test_the_real_fergit_has_the_papers_supports(real_file):
     own = {"held_out": 0.1, "rule": "sklearn-0.24", "seed": 42}
     faces = concatenate(fer2013.read(real_file("fer2013")), muxspace.read(real_file("muxspace")))
-    split = datasets._split("fergit", faces, own)
+    split = datasets._parts("fergit", faces, own)
     for label, support in enumerate(published.TABLE_3["support"]):
         assert (faces.labels[split == "test"] == label).sum() == support
 
@@ -55,7 +76,7 @@ def test_the_older_rule_differs_from_todays_in_nothing_but_ties(seed, monkeypatc
     swapped = {"train": "train", "validation": "test", "test": "validation"}
     assert [swapped[part] for part in older] == splits.stratified_two_step(plain, 0.2, seed).tolist()
     # And with ties, today's scikit-learn gives the same as soon as it shares out as the older one did.
-    fergit = labels_of(list(datasets.EXPECTED["fergit"].values()))
+    fergit = labels_of(list(sources.EXPECTED["fergit"].values()))
     older = splits.stratified_two_step(fergit, 0.1, seed, rule="sklearn-0.24")
     shares = lambda sizes, number, rng: splits._older_shares(sizes, number, rng)  # noqa: E731
     monkeypatch.setattr("sklearn.model_selection._split._approximate_mode", shares)
@@ -118,7 +139,7 @@ def test_a_part_without_a_class_is_named():
     labels = labels_of([500, 4])
     with pytest.raises(FergitError, match="the (validation|test) part gets no image of class rare, which has 4"):
         splits.stratified_two_step(labels, 0.1, 0, ("many", "rare"))
-    with pytest.raises(FergitError, match="class rare has 1 image outside train"):
+    with pytest.raises(FergitError, match="class rare has 1 image left for two parts"):
         splits.official(np.array([""] * 11), np.array([0] * 10 + [1]), 0, ("many", "rare"))
 
 

@@ -1,17 +1,12 @@
-"""The networks against the paper's text and parameter count, and the reconstruction's arithmetic against Keras."""
+"""The networks against the paper's text and parameter count; tests/paper compares the counts with arithmetic."""
 
 import keras
 import numpy as np
 import pytest
-from keras import layers
 
 from fergit.core.errors import FergitError
-from fergit.engine import network as network_module
 from fergit.engine.network import build_network
-from fergit.pages import plots_network
-from fergit.paper import reconstruction
 from fergit.paper.published import RESIDUAL_PARAMETERS
-from fergit.paper.reconstruction import Layout
 
 BLOCKS = range(1, 7)
 
@@ -50,12 +45,9 @@ def reconstructed():
         ("literal", (5, 5), 9_769_079, 9_764_375),
     ],
 )
-def test_counts_by_keras_and_by_arithmetic(batch_normalization, first_kernels, total, trained):
+def test_counts(batch_normalization, first_kernels, total, trained):
     model = build_network("residual", batch_normalization=batch_normalization, first_kernels=first_kernels)
     assert (model.count_params(), trainable(model)) == (total, trained)
-    plans = {"per_conv": (2,) * 6, "reconstructed": (1, 0) * 3, "literal": (1,) * 6}
-    layout = Layout(*first_kernels, normalizations=plans[batch_normalization])
-    assert (layout.total, layout.trainable) == (total, trained)
 
 
 def test_the_default_has_the_published_number_of_trainable_parameters(residual):
@@ -87,18 +79,10 @@ def test_poolings_change_the_maps_but_not_the_count(poolings, sides, residual):
     assert network.count_params() == residual.count_params()
 
 
-def test_only_maps_of_one_pixel_leave_weights_idle(residual, reconstructed):
-    idle = reconstruction.idle_weights({(5, "residual"): reconstructed, (6, "residual"): residual})
-    assert list(idle["maps of 512 filters"]) == ["1x1", "2x2"]
-    assert list(idle["only meet padding"]) == [7_340_032, 0]
-
-
 def test_taps_on_1x1_maps_change_nothing(reconstructed, images):
-    taps = reconstruction.untrained_taps(reconstructed)
-    assert list(taps["layer"]) == ["block6_conv1", "block6_conv2", "residual3_conv1", "residual3_conv2"]
-    assert taps["untrained"].sum() == 7_340_032
+    names = ["block6_conv1", "block6_conv2", "residual3_conv1", "residual3_conv2"]
     before = reconstructed.predict(images, verbose=0)
-    layer_weights = {name: reconstructed.get_layer(name).get_weights() for name in taps["layer"]}
+    layer_weights = {name: reconstructed.get_layer(name).get_weights() for name in names}
     for name, (kernel, bias) in layer_weights.items():
         changed = np.full_like(kernel, 1000)
         changed[1, 1] = kernel[1, 1]
@@ -191,102 +175,3 @@ def test_what_would_silently_be_another_network_is_an_error(name, value):
 def test_rates_and_kernels_are_as_many_as_pairs_and_convolutions(wrong):
     with pytest.raises(ValueError, match="zip"):
         build_network("residual", **wrong)
-
-
-def test_ledger_adds_up(reconstructed):
-    ledger = reconstruction.ledger(reconstructed)
-    assert ledger.groupby("kind")["parameters"].sum().to_dict() == {
-        "convolutions": 4_722_800,
-        "batch normalization": 1_344,
-        "residual blocks": 5_038_656,
-        "dense": 3_591,
-    }
-    assert ledger["parameters"].sum() == RESIDUAL_PARAMETERS
-    assert ledger["trainable"].sum() == trainable(reconstructed)
-
-
-def test_both_modules_have_the_same_filters():
-    assert reconstruction.FILTERS == network_module.FILTERS
-
-
-@pytest.mark.parametrize(
-    "layout",
-    [
-        Layout(residual_after=(), normalizations=(1,) * 6, classes=8),
-        Layout(3, 7, biases="nowhere", residual_after=(1, 5), residual_convs=3, shortcut="projection", head=64),
-        Layout(
-            5,
-            3,
-            biases="not in residual blocks",
-            residual_convs=1,
-            residual_kernel=5,
-            shortcut="normalized projection",
-            head="flatten",
-            normalizations=(2, 0, 0, 1, 0, 2),
-        ),
-        Layout(residual_normalized=False),
-    ],
-)
-def test_arithmetic_is_what_keras_counts(layout):
-    model = keras_network(layout)
-    assert (layout.total, layout.trainable) == (model.count_params(), trainable(model))
-
-
-def keras_network(layout):
-    """Build any layout plainly, by its fields alone; poolings have no weights and are left out, but for `flatten`."""
-    in_pairs, in_residuals = layout.biases != "nowhere", layout.biases == "everywhere"
-    inputs = x = keras.Input((3, 3, 1))
-    for pair, (filters, n) in enumerate(zip(network_module.FILTERS, layout.normalizations, strict=True), start=1):
-        for kernel in (layout.first_kernel, layout.second_kernel) if pair == 1 else (3, 3):
-            x = layers.Conv2D(filters, kernel, padding="same", use_bias=in_pairs)(x)
-        for _ in range(n):
-            x = layers.BatchNormalization()(x)
-        if pair in layout.residual_after:
-            y = x
-            for _ in range(layout.residual_convs):
-                y = layers.Conv2D(filters, layout.residual_kernel, padding="same", use_bias=in_residuals)(y)
-                y = layers.BatchNormalization()(y) if layout.residual_normalized else y
-            if layout.shortcut != "identity":
-                x = layers.Conv2D(filters, 1, use_bias=in_residuals)(x)
-            if layout.shortcut == "normalized projection":
-                x = layers.BatchNormalization()(x)
-            x = layers.Add()([x, y])
-    x = layers.Flatten()(x) if layout.head == "flatten" else layers.GlobalAveragePooling2D()(x)
-    if isinstance(layout.head, int):
-        x = layers.Dense(layout.head)(x)
-    return keras.Model(inputs, layers.Dense(layout.classes)(x))
-
-
-def test_search_finds_the_layout_and_only_what_fits():
-    found = reconstruction.search(RESIDUAL_PARAMETERS)
-    assert Layout() in set(found["layout"])
-    assert Layout(normalizations=(2,) * 6) in set(found["layout"])
-    for row in found.iloc[::50].itertuples():
-        assert getattr(row.layout, row.counted) == RESIDUAL_PARAMETERS
-
-
-def test_search_misses_nothing():
-    """A search over few choices, against counting each layout."""
-    target = Layout(second_kernel=3, head=64, normalizations=(0, 1, 2, 0, 1, 2)).total
-    found = reconstruction.search(target)
-    named = found[(found["counted"] == "total") & (found["biases"] == "everywhere") & found["regular"].eq(False)]
-    named = named[(named["second_kernel"] == 3) & (named["residual_after"] == (2, 4, 6)) & (named["head"] == 64)]
-    named = named[(named["first_kernel"] == 5) & (named["residual_convs"] == 2) & (named["shortcut"] == "identity")]
-    named = named[(named["residual_kernel"] == 3) & named["residual_normalized"]]
-    every = [Layout(5, 3, head=64, normalizations=plan) for plan in reconstruction.OPTIONS["normalizations"]]
-    assert set(named["layout"]) == {layout for layout in every if layout.total == target and not layout.regular}
-
-
-def test_the_sentences_leave_two_layouts():
-    found = reconstruction.search(RESIDUAL_PARAMETERS)
-    table = reconstruction.funnel(found, reconstruction.CONDITIONS)
-    assert list(table.iloc[-1][["layouts", "total fits", "trainable fits"]]) == [762, 1, 1]
-    assert table["layouts"].iloc[0] == np.prod([len(v) for v in reconstruction.OPTIONS.values()])
-
-
-def test_drawing_has_every_layer(basic, reconstructed):
-    figure = plots_network.networks([basic, reconstructed], reconstruction.STATED)
-    words = [text.get_text() for text in figure.axes[0].texts]
-    assert sum("convolution" in w and "ReLU" in w for w in words) >= 24
-    assert sum(w.startswith("sum") for w in words) == 3
-    assert any("9,766,391" in w for w in words)

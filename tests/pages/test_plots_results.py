@@ -1,5 +1,6 @@
-"""Smoke: every figure is drawn, with what it must show, from the largest case to the smallest."""
+"""Smoke: every figure of results is drawn, with what it must show, from the largest case to the smallest."""
 
+import made_up
 import matplotlib
 
 matplotlib.use("Agg")
@@ -8,10 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from analysis.test_metrics import CLASSES, made_up
+from made_up import CLASSES
 
-from fergit.analysis import metrics
-from fergit.pages import plots, plots_results
+from fergit.analysis import calibration, leaks, metrics, report
+from fergit.core import paths
+from fergit.core.predictions import read_predictions
+from fergit.pages import plots, plots_leaks, plots_results
 
 
 @pytest.fixture(autouse=True)
@@ -32,26 +35,40 @@ def test_confusion_matrices_show_counts_and_shares():
     assert {"8", "80", "50", *CLASSES, "true", "predicted"} <= set(shown)
 
 
-@pytest.mark.parametrize("paper", [None, {"classes": CLASSES, "f1": (0.5, 0.9, 0.6)}])
+@pytest.mark.parametrize("paper", [None, dict.fromkeys(("precision", "recall", "f1", "support"), (0.5, 0.9, 0.6))])
 def test_f1_per_class_has_a_legend_only_beside_the_paper(paper):
-    shown = texts(plots_results.f1_per_class(metrics.per_class(made_up()), paper))
-    assert ("paper" in shown) == (paper is not None)
+    table = metrics.beside_paper(metrics.per_class(made_up.predictions()), paper and paper | {"classes": CLASSES})
+    assert ("paper" in texts(plots_results.f1_per_class(table))) == (paper is not None)
 
 
 def test_roc_and_reliability():
-    curves, areas = metrics.roc_curves(made_up())
+    curves, areas = metrics.roc_curves(made_up.predictions())
     assert any(f"{areas['sad']:.3f}" in text for text in texts(plots_results.roc(curves, areas)))
-    table = metrics.calibration(made_up(), bins=10)
-    assert "images" in texts(plots_results.reliability(table, metrics.calibration_error(table)))
+    assert "images" in texts(plots_results.reliability(calibration.reliability(made_up.predictions(), bins=10)))
 
 
-@pytest.mark.parametrize("paper", [0.75, np.nan])
-def test_networks_with_and_without_the_paper(paper):
-    rows = [("basic", "accuracy", 0.73, 0.71, 0.75, paper), ("basic", "macro F1", 1.0, 1.0, 1.0, np.nan)]
-    table = pd.DataFrame(rows, columns=["network", "metric", "value", "low", "high", "paper"])
-    assert ("paper" in texts(plots_results.networks(table))) == (paper == 0.75)
+@pytest.mark.parametrize("seeds", [1, 10])
+@pytest.mark.parametrize("epochs", [1, 40])
+def test_learning_fills_its_axis_and_has_one_line_a_network(seeds, epochs):
+    rows = [(name, seed, epoch) for name in ("basic", "residual") for seed in range(seeds) for epoch in range(epochs)]
+    table = pd.DataFrame(rows, columns=["network", "seed", "epoch"])
+    table["accuracy"] = table["val_accuracy"] = 0.5 + 0.2 * table["epoch"] / max(1, epochs - 1) + 0.001 * table["seed"]
+    figure = plots_results.learning([table])
+    assert {"basic", "residual", "validation"} <= set(texts(figure))
+    validation = figure.axes[1]
+    assert len(validation.lines) == 2 and np.diff(validation.get_ylim())[0] < 0.3
 
 
-def test_learning_of_one_epoch():
-    table = pd.DataFrame({"network": ["basic"], "seed": [0], "epoch": [1], "val_accuracy": [0.3]})
-    assert "basic" in texts(plots_results.learning(table))
+def test_figures_of_leaks(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    for model in report.PAIR:
+        made_up.write_results("fergit", model)
+    made_up.write_copies("fergit")
+    tests = leaks.read_copies("fergit")
+    outcomes = {name: read_predictions(paths.results("fergit", name) / "predictions.csv") for name in report.PAIR}
+    found = leaks.summary("fergit", tests, outcomes, 0.95)
+    assert {*leaks.KINDS, "test images"} <= set(texts(plots_leaks.correlations(tests)))
+    shown = texts(plots_leaks.accuracies(found))
+    assert {"basic", "residual", "from muxspace (617)", "FER+ votes for the label (1,848)"} <= set(shown)
+    votes = leaks.votes_of(tests)
+    assert {"a tie", "no face", "contempt"} <= set(texts(plots_leaks.seen_as(tests.loc[votes.index, "label"], votes)))

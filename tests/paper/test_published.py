@@ -40,14 +40,33 @@ def test_fergit_parts_sum_to_its_images():
     assert sum(published.FERGIT_SPLIT.values()) == published.FERGIT_IMAGES
 
 
-def test_claims_have_names_of_their_own_and_what_their_metric_needs():
-    assert len({claim.id for claim in published.CLAIMS}) == len(published.CLAIMS)
-    for claim in published.CLAIMS:
-        assert claim.sentence.endswith(".") and claim.page[:2].isdigit()
-        if claim.metric not in ("parameters", "minutes"):
-            assert claim.n
-        if claim.metric == "recall":
-            assert claim.expression in published.table(claim.dataset, claim.model)["classes"]
+def test_every_number_of_the_tables_is_a_claim_once():
+    claims = {claim.id: claim for claim in published.CLAIMS}
+    assert len(claims) == len(published.CLAIMS)
+    for (dataset, model), table in published.TABLES.items():
+        for score in ("precision", "recall"):
+            ids = [f"{dataset}-{model}-{score}-{expression}" for expression in table["classes"]]
+            assert tuple(claims[name].value for name in ids) == table[score]
+        assert claims[f"{dataset}-{model}-accuracy"].value == table["accuracy"]
+        assert claims[f"{dataset}-{model}-minutes"].value == table["minutes"]
+    assert sum(c.dataset == "fergit" and c.quantity in ("precision", "recall") for c in claims.values()) == 28
+    for claim in claims.values():
+        assert claim.page[:2] in ("82", "84", "85")
+        assert claim.n or claim.quantity in ("parameters", "minutes", "F1 in the text")
+
+
+def test_images_given_a_name_sum_to_the_test_set_within_rounding():
+    """Recall x support / precision: of Table 3, 226 + 28 + 182 + 760 + 310 + 227 + 732."""
+    claims = [c for c in published.CLAIMS if c.model == "residual" and c.quantity == "precision"]
+    assert [c.n for c in claims if c.dataset == "fergit"] == [226, 28, 182, 760, 310, 227, 732]
+    assert abs(sum(c.n for c in claims if c.dataset == "fergit") - 2465) < 0.01 * 2465
+    assert abs(sum(c.n for c in claims if c.dataset == "ckplus") - 99) <= 1
+
+
+def test_contradictions_name_claims_that_exist():
+    ids = {claim.id for claim in published.CLAIMS}
+    assert all(set(one.claims) <= ids for one in published.CONTRADICTIONS)
+    assert len(published.CONTRADICTIONS) == 10
 
 
 def test_the_papers_own_gain_is_no_evidence():

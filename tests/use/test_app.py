@@ -1,6 +1,7 @@
 """`make app`: what the page does in a browser, whom it answers, and that nothing leaves the machine or stays on it."""
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -8,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import cv2
 import numpy as np
@@ -16,6 +19,7 @@ from browser import PROGRAM, browse
 from portraits import Recognizer, long_pictures, portrait
 
 from fergit.core import paths
+from fergit.use.photographs import ALLOWED
 
 pytest.importorskip("tornado", reason="tornado is not here: `make app` brings it")
 psutil = pytest.importorskip("psutil")
@@ -26,7 +30,7 @@ in_browser = pytest.mark.skipif(not PROGRAM, reason="chromium is not here")
 
 # The app with the tests' recognizer. What Python itself would write, start or connect to is noted on the way.
 PROGRAM_OF_APP = """
-import os, sys
+import os, sys, time
 
 notes = open(sys.argv[1], "a", buffering=1)
 noted = {"socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname", "subprocess.Popen", "os.exec",
@@ -46,6 +50,8 @@ import app, portraits
 class Recognizer(portraits.Recognizer):
     def predict(self, image, *rest):
         assert image.shape[:2] != (7, 7), "a mistake in the app"
+        if image.shape[:2] == (9, 9):
+            time.sleep(300)  # as a decoder might take
         return super().predict(image, *rest)
 
 
@@ -244,8 +250,8 @@ def test_the_page_may_load_only_itself_and_is_not_kept(served):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "a b.jpg: not a photograph that can be read; allowed: JPEG, PNG, WebP, BMP and TIFF"),
-        (b"Dear reader", "a b.jpg: not a photograph that can be read; allowed: JPEG, PNG, WebP, BMP and TIFF"),
+        (b"", "a b.jpg: not a photograph that can be read; allowed: " + ALLOWED),
+        (b"Dear reader", "a b.jpg: not a photograph that can be read; allowed: " + ALLOWED),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a b.jpg: the file is damaged or cut short"),
         (png()[:-9], "a b.jpg: the file is damaged or cut short"),
     ],
@@ -262,6 +268,34 @@ def test_more_than_64_mib_is_refused_unread(served):
         assert connection.recv(99).startswith(b"HTTP/1.1 400")
     assert served.post("/picture", b"0" * 2**20)[0] == 400
     assert served.post("/picture", png())[0] == 200
+
+
+def test_a_picture_too_large_for_a_browser_and_one_that_would_need_a_file(served):
+    status, said = served.post("/picture?name=a", b"P5 8000 7000 255 " + bytes(99))
+    assert (status, json.loads(said)) == (400, {"error": "a: is 8000x7000 pixels; allowed: 50 million"})
+    light = cv2.imencode(".hdr", np.ones((20, 20, 3), np.float32))[1].tobytes()
+    assert served.post("/picture?name=a", light)[0] == 400
+
+
+def ask_in_vain(app, picture):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        app.post("/picture", picture)
+
+
+def test_what_takes_long_holds_up_neither_the_page_nor_its_end(tmp_path):
+    app = App(tmp_path)
+    try:
+        slow = cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes()
+        waiting = [threading.Thread(target=ask_in_vain, args=(app, slow), daemon=True) for _ in range(3)]
+        for one in waiting:
+            one.start()
+        time.sleep(1)
+        start = time.monotonic()
+        assert app.ask("GET", "/")[0] == 200 and app.post("/frame", png())[0] == 200
+        assert all(one.is_alive() for one in waiting)
+        assert app.end() == (0, "", "") and time.monotonic() - start < 20
+    finally:
+        app.process.kill()
 
 
 def test_it_listens_on_this_machine_alone(served):

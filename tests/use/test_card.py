@@ -6,23 +6,24 @@ import matplotlib
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_score
-from test_shipped import ABOUT, shaken
+from test_shipped import ABOUT, finished, inputs, shaken  # noqa: F401, a fixture
 
 from fergit.analysis import metrics
 from fergit.analysis.alterations import ALTERATIONS
 from fergit.core import paths
 from fergit.core.errors import FergitError
+from fergit.core.faces import EXPRESSIONS as CLASSES
 from fergit.core.faces import make_faces
-from fergit.core.files import write_json
-from fergit.data.fer2013 import CLASSES
+from fergit.core.predictions import predictions_table
 from fergit.data.synthetic import draw_faces
-from fergit.pages import plots_card
+from fergit.pages import plots_card, tables_card
 from fergit.use import card, shipped
 
 matplotlib.use("Agg")
 
-EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200}
-OF_TRAINING = {"dataset": "fergit", "model": "residual", "seed": 0, "best_epoch": 3}
+EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200, "calibration_bins": 10}
+OF_TRAINING = {"dataset": "fergit", "model": "residual", "seed": 0, "best_epoch": 3, "temperature": 2.0}
+OF_TRAINING |= {"network": {"poolings": 6, "batch_normalization": "per_conv"}}
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +39,32 @@ def by_brightness(images):
     return np.eye(7)[guess] * 0.7 + 0.3 / 7
 
 
+def predictions(faces, probabilities):
+    return predictions_table(faces.classes, faces.sample_id, faces.labels, {0: probabilities})
+
+
+def as_trained(own):
+    """Before they were softened by the temperature."""
+    return own**2 / (own**2).sum(axis=1, keepdims=True)
+
+
 @pytest.fixture(scope="module")
 def found(faces):
     own = by_brightness(faces.images)
-    full = own.copy()
-    full[0] = np.roll(full[0], 1)
+    other = own.copy()
+    other[0, own[0].argmax()], other[0, -1 + own[0].argmax()] = 0.36, 0.38
+    own[0] = 0.3 / 7
+    own[0, by_brightness(faces.images)[0].argmax()] = 0.38
+    own[0, -1 + by_brightness(faces.images)[0].argmax()] = 0.36
+    own, other = (values / values.sum(axis=1, keepdims=True) for values in (own, other))
     altered = card.alter("fergit", faces, by_brightness, 0.95)
-    return card.summary(faces, OF_TRAINING | {"files": True}, full, own, own, altered, EVALUATE)
+    trained = predictions(faces, as_trained(other))
+    return card.summary(faces, OF_TRAINING | {"files": True}, trained, own, own, altered, EVALUATE)
 
 
 def test_scores_are_scikit_learns_with_intervals_around_them(faces):
     own = by_brightness(faces.images)
-    predictions = metrics.predictions_table(faces.classes, faces.sample_id, faces.labels, {0: own})
-    table = card.per_class(predictions, EVALUATE)
+    table = card.per_class(predictions(faces, own), 0.95, 200)
     guess = own.argmax(axis=1)
     kwargs = {"average": None, "labels": range(7), "zero_division": 0}
     assert np.allclose(table["f1"], f1_score(faces.labels, guess, **kwargs))
@@ -66,7 +80,9 @@ def test_what_is_said_follows_from_what_was_measured(faces, found):
     own = by_brightness(faces.images)
     accuracy = (own.argmax(axis=1) == faces.labels).mean()
     assert found["accuracy"]["value"] == pytest.approx(accuracy, abs=1e-6)
-    assert found["float32"]["named_otherwise"] == 1 and found["float32"]["at_most"] == pytest.approx(0.7)
+    assert found["float32"]["named_otherwise"] == 1 and 0.01 < found["float32"]["at_most"] < 0.1
+    calibration = found["calibration"]
+    assert calibration["temperature"] == 2 and 0 < calibration["after"] < calibration["before"]
     assert found["onnx"] == {"named_otherwise": 0, "at_most": 0}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     for name, steps in found["altered"].items():
@@ -75,9 +91,17 @@ def test_what_is_said_follows_from_what_was_measured(faces, found):
     dark = found["altered"]["dark"][-1]
     assert dark["named"] == "angry" and dark["share"] == 1 and dark["recall"]["angry"] == 1
     assert dark["accuracy"] == pytest.approx((faces.labels == 0).mean(), abs=1e-6)
-    text = card.block(found)
-    for part in ("On the 84 test images of FERGIT", "| angry |", "1 image named otherwise", "angry (100 %)"):
+    text = tables_card.block(found, "..")
+    for part in ("84 test images of FERGIT", "| angry |", "poolings 6, batch_normalization per_conv", "angry (100 %)"):
         assert part in text
+    assert "labels that rounding changed | 1 |" in text and "calibration error without it" in text
+
+
+def test_what_is_shipped_of_another_training_is_named(faces):
+    own = by_brightness(faces.images)
+    for trained in (predictions(faces, np.roll(own, 1, axis=1)), predictions(faces.take(slice(None, None, -1)), own)):
+        with pytest.raises(FergitError, match="of two trainings; `python src/run.py ship fergit residual 0` ships it"):
+            card.summary(faces, OF_TRAINING | {"files": True}, trained, own, None, {}, EVALUATE)
 
 
 def test_the_figures_show_every_alteration(found):
@@ -91,22 +115,18 @@ def test_the_figures_show_every_alteration(found):
     matplotlib.pyplot.close("all")
 
 
-def test_failures_name_just_the_steps_that_fail(found):
-    def said(*accuracies):
-        steps = [{"strength": at, "accuracy": one} for at, one in zip((0, 5, 10, 20), accuracies, strict=True)]
-        return card.failures({"altered": {"noise": steps}})
-
-    assert "noise (from 10 on)" in said(0.6, 0.55, 0.4, 0.3)
-    assert "noise (at 5)" in said(0.6, 0.45, 0.58, 0.59)
-    assert said(0.6, 0.6, 0.55, 0.55) == "At no step are so many lost with: noise."
+def test_steps_that_lose_more_than_ten_points_are_bold(found):
+    steps = [
+        {"strength": at, "accuracy": one, "named": "sad", "share": 0.5} for at, one in ((0, 0.6), (5, 0.52), (10, 0.4))
+    ]
+    (row,) = tables_card.altered({"altered": {"noise": steps}}).to_dict("records")
+    assert row["mildest step"] == "52.0 % at 5" and row["strongest"] == "**40.0 %** at 10"
 
 
-def test_without_results_the_card_says_so():
-    assert "Not here yet" in card.block(None)
-
-
-def test_numbers_of_a_network_without_files_stay_out(found):
-    assert card.block(found | {"files": False}) == card.MISSING
+def test_without_results_or_files_the_card_says_so(found, monkeypatch):
+    assert "Not measured yet" in tables_card.block(None, "..")
+    monkeypatch.setattr(card, "read", lambda *_: found | {"files": False})
+    assert tables_card.MISSING in card.text()
 
 
 def test_a_damaged_file_is_named(tmp_path, monkeypatch):
@@ -119,39 +139,19 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch):
         card.read("fergit", "residual")
 
 
-def test_a_training_without_files_is_rounded_as_its_files_would_be(tmp_path, monkeypatch):
-    for name in ("ROOT", "MODELS", "RESULTS"):
-        monkeypatch.setattr(paths, name, tmp_path / name.lower())
-    network = shaken("basic", poolings=5)
-    summary = {
-        "dataset": "d",
-        "model": "basic",
-        "seed": 0,
-        "best_epoch": 3,
-        "best_val_accuracy": 0.5,
-        "train": {"device": "cpu"},
-    }
-    paths.weights("d", "basic", 0).parent.mkdir(parents=True)
-    network.save_weights(paths.weights("d", "basic", 0))
-    write_json(
-        paths.results("d", "basic", 0) / "training.json",
-        summary | {"classes": list("abcdefg"), "network": {"poolings": 5}},
-    )
-    trained, own, about = card.load("d", "basic")
-    assert all(np.array_equal(a, b) for a, b in zip(network.weights, trained.weights, strict=True))
-    assert not about["files"] and about["best_epoch"] == 3
+def test_a_training_without_files_is_rounded_as_its_files_would_be(finished):  # noqa: F811
+    network, about = card.load("d", "basic")
+    assert not about["files"] and about["temperature"] == pytest.approx(3, rel=0.05)
     assert card.by_opencv("d", "basic", np.zeros((1, 48, 48), np.uint8)) is None
-    different = [not np.array_equal(a, b) for a, b in zip(network.weights, own.weights, strict=True)]
-    assert [variable.name == "kernel" for variable in network.weights] == different
     pytest.importorskip("onnx", reason="the package onnx, which writes networks, is not installed")
     shipped.ship("d", "basic", 0)
-    _, read, about = card.load("d", "basic")
+    read, about = card.load("d", "basic")
     assert about["files"]
-    assert all(np.array_equal(a, b) for a, b in zip(read.weights, own.weights, strict=True))
-    other = shaken("basic", seed=5, poolings=5)
-    other.save_weights(paths.weights("d", "basic", 0))  # trained anew, and not shipped
-    with pytest.raises(FergitError, match="d-basic.npz: not of the training in .*; `python src/run.py ship d basic 0`"):
-        card.load("d", "basic")
+    assert all(np.array_equal(a, b) for a, b in zip(read.weights, network.weights, strict=True))
+    with pytest.raises(FergitError, match="d-basic.npz: is of d; its card is made under that name"):
+        card.load("d_best", "basic")
+    keras, opencv = read.predict(inputs(5), verbose=0), card.by_opencv("d", "basic", draw_faces(5, seed=0)[0])
+    assert np.abs(keras - opencv).max() <= 1e-5
 
 
 def test_a_file_says_what_it_is_of(tmp_path):
@@ -163,15 +163,15 @@ def test_a_file_says_what_it_is_of(tmp_path):
 
 
 def test_models_readme_says_what_was_measured():
-    """If this fails: `python src/run.py summary`."""
+    """If this fails: `make pages`."""
     assert card.text() == card.README.read_text(encoding="utf-8")
 
 
 def test_the_shipped_network_is_as_good_as_the_trained_one():
     """Within 0.1 points, measured on FERGIT's test part; and OpenCV computes what Keras does."""
-    found = card.read(*card.SHIPPED)
+    found = card.read(*shipped.SHIPPED)
     if not found:
         pytest.skip("results/card/fergit-residual/metrics.json is not here; it comes with the FERGIT results")
     assert found["files"] and abs(found["float32"]["difference"]) <= 0.001
-    assert found["onnx"]["at_most"] <= 1e-5 and found["onnx"]["named_otherwise"] == 0
+    assert found["onnx"]["at_most"] <= 1e-4 and found["onnx"]["named_otherwise"] == 0
     assert found["best_epoch"] == shipped.read_about()["best_epoch"]

@@ -8,7 +8,7 @@ from portraits import portrait
 
 from fergit.core import paths
 from fergit.runner.execute import ENVIRONMENT
-from fergit.use.predict import NETWORK
+from fergit.use.recognizer import NETWORK
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def run(tmp_path, monkeypatch, **parameters):
 
 def test_with_drawn_people(network, tmp_path, monkeypatch):
     said = run(tmp_path, monkeypatch, network=network)
-    assert "24 pictures" in said and "of 24 pictures a face was found" in said and "named as they were drawn" in said
+    assert "24 pictures" in said and "median probability" in said and "correct" in said
 
 
 def test_with_a_folder(network, tmp_path, monkeypatch):
@@ -50,10 +50,12 @@ def test_with_a_folder(network, tmp_path, monkeypatch):
     cv2.imwrite(str(folder / "two.png"), portrait(people=2)[0])
     cv2.imwrite(str(folder / "wall.png"), portrait()[0] * 0)
     (folder / "broken.jpg").write_text("hello")
+    (folder / "notes.txt").write_text("hello")
     said = run(tmp_path, monkeypatch, network=network, folder=folder)
-    assert "2 pictures" in said and "In 1 of 2 pictures a face was found" in said and "broken.jpg: not a photo" in said
+    assert "2 pictures" in said and "with a face           1" in said and "broken.jpg: not a photo" in said
+    assert "not read: {'.txt': 1}" in said
 
 
 def test_without_any_face(network, tmp_path, monkeypatch):
     cv2.imwrite(str(tmp_path / "wall.png"), portrait()[0] * 0)
-    assert "In 0 of 1 pictures a face was found" in run(tmp_path, monkeypatch, network=network, folder=tmp_path)
+    assert "with a face  0" in run(tmp_path, monkeypatch, network=network, folder=tmp_path)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -12,8 +13,8 @@ from portraits import Recognizer, long_pictures, portrait
 
 import predict as command
 from fergit.core import paths
-from fergit.use.predict import CLASSES, Face
-from fergit.use.predictions import FIELDS, Course
+from fergit.use.predictions import FIELDS
+from fergit.use.recognizer import CLASSES
 
 
 def run(*arguments):
@@ -61,7 +62,8 @@ def test_a_folder(folder, tmp_path, capsys):
     assert marked.shape == (300, 600, 3) and (marked != cv2.imread(str(folder / "two.png"))).any()
     assert (out / "sub" / "none.jpg").exists()
     said = capsys.readouterr()
-    assert said.err == "" and "no face" in said.out and said.out.count("two.png") == 2
+    assert said.err == f"note: {folder} holds files that are not read: 1 .txt\n"
+    assert "no face" in said.out and said.out.count("two.png") == 2
 
 
 def test_broken_files_are_named_and_the_rest_is_done(folder, tmp_path, capfd):
@@ -70,7 +72,7 @@ def test_broken_files_are_named_and_the_rest_is_done(folder, tmp_path, capfd):
     (folder / "text.jpg").write_text("hello")
     (folder / "text.mp4").write_text("hello")
     assert run(folder, tmp_path / "none.jpg", tmp_path, "--csv", tmp_path / "a.csv") == 1
-    errors = capfd.readouterr().err.splitlines()
+    errors = [line for line in capfd.readouterr().err.splitlines() if not line.startswith("note: ")]
     assert len(errors) == 7  # the three, twice, for the folder lies in a folder that is read too
     assert all(line.startswith("error: ") for line in errors)
     assert sum("none.jpg: No such file" in line for line in errors) == 1
@@ -91,7 +93,7 @@ def test_long_thin_pictures_are_no_obstacle(folder, tmp_path, capfd):
     assert found == {str(folder / name): faces for name, faces in expected.items()}
     marked = cv2.imread(str(tmp_path / "out" / "wide.png"))
     assert (marked[:, :39700] == 128).all() and (marked[:, 39700:] != 128).any()
-    assert capfd.readouterr().err.splitlines() == [
+    assert capfd.readouterr().err.splitlines()[1:] == [
         f"error: {tmp_path}/out/large.webp: 40000x300 pixels are too many for this format",
         f"error: {folder}/larger.png: is 70000x1 pixels; allowed: 65500 a side",
     ]
@@ -107,8 +109,28 @@ def test_a_film(film, tmp_path, capsys):
     assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
     marked = cv2.VideoCapture(str(out / "film.mp4"))
     assert marked.get(cv2.CAP_PROP_FRAME_COUNT) == 9
-    assert "film.avi: 9 frames, 6 with a face; the largest face: " in capsys.readouterr().out
+    assert "film.avi: 0.9 s, 9 frames, 6 with a face; the largest face, by time: " in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "a.png", "film.mp4"]
+
+
+def test_films_of_one_name_have_copies_of_their_own(film, tmp_path):
+    (film.parent / "film.mkv").write_bytes(film.read_bytes())
+    assert run(film, film.parent / "film.mkv", "--annotated", tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["film.mkv.mp4", "film.mp4"]
+
+
+def test_a_folder_that_cannot_be_opened_is_named_and_the_rest_is_done(folder, monkeypatch, capsys):
+    real = os.scandir
+
+    def scandir(path):
+        if os.fspath(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert run(folder) == 1
+    said = capsys.readouterr()
+    assert f"error: {folder}/sub: Permission denied" in said.err and said.out.count("two.png") == 2
 
 
 def test_a_film_that_was_cut_short(film, tmp_path, capfd):
@@ -122,43 +144,87 @@ def test_a_film_that_was_cut_short(film, tmp_path, capfd):
 
 def test_a_camera_runs_until_it_is_interrupted(tmp_path, monkeypatch, capsys):
     class Camera:
-        name, camera, frames, rate = "camera 0", True, 0, 25.0
+        name, camera, frames = "camera 0", True, 0
 
         def __init__(self, source):
             assert source == 0
 
         def __iter__(self):
-            yield from [cv2.cvtColor(portrait()[0], cv2.COLOR_GRAY2BGR)] * 3
+            yield from ((second, cv2.cvtColor(portrait()[0], cv2.COLOR_GRAY2BGR)) for second in (0.0, 1.0, 5.0))
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.photographs, "Film", Camera)
+    monkeypatch.setattr(command, "Film", Camera)
     assert run("--camera", "0", "--csv", tmp_path / "a.csv", "--annotated", tmp_path) == 0
     said = capsys.readouterr().out
-    assert "camera 0: 3 frames, 3 with a face" in said and len(said.splitlines()) == 2
+    assert "camera 0: 9.0 s, 3 frames, 3 with a face" in said and len(said.splitlines()) == 2
     assert [row["frame"] for row in csv.DictReader((tmp_path / "a.csv").open())] == list("012")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "camera-0.mp4"]
 
 
-def test_an_interruption_leaves_nothing_half_written(folder, tmp_path, monkeypatch, capsys):
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("ending", ["interruption", "head"])
+def test_rows_found_before_the_end_are_kept(folder, film, tmp_path, monkeypatch, capsys, ending):
+    def say(self, *cells):
+        if cells[0].endswith("two.png"):
+            raise KeyboardInterrupt if ending == "interruption" else BrokenPipeError
 
-    monkeypatch.setattr(Recognizer, "predict", interrupted)
-    assert run(folder, "--csv", tmp_path / "a.csv") == 130
-    assert not list(tmp_path.glob("*.csv*")) and not list(tmp_path.glob(".a*"))
+    monkeypatch.setattr(command.Job, "row", say)
+    monkeypatch.setattr(command, "drop_output", lambda: None)
+    out = tmp_path / "out"
+    files = ("--csv", out / "a.csv", "--json", out / "a.json", "--timeline", out / "a.png")
+    assert run(film, folder, film, *files) == {"interruption": 130, "head": 1}[ending]
+    assert len(list(csv.DictReader((out / "a.csv").open()))) == 6 + 2
+    assert len(json.loads((out / "a.json").read_text())) == 9 + 2  # the film, none.jpg, two.png
+    assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "a.png"]
+
+
+def test_a_killed_run_keeps_its_rows(folder, tmp_path):
+    """SIGTERM, as of a job's time limit."""
+    for number in range(200):
+        (folder / f"two-{number}.png").symlink_to(folder / "two.png")
+    program = "import sys, signal, portraits, predict; signal.signal(signal.SIGTERM, signal.default_int_handler);"
+    program += "sys.exit(predict.main(sys.argv[1:], portraits.Recognizer()))"
+    places = os.pathsep.join(str(paths.ROOT / name) for name in ("src", "tests"))
+    command = [sys.executable, "-u", "-c", program, str(folder), "--csv", str(tmp_path / "a.csv")]
+    with subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": places}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while "two-0.png" not in process.stdout.readline():
+            pass
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted; tables hold what was found until then" in said
+    assert 2 <= len(list(csv.DictReader((tmp_path / "a.csv").open()))) < 400
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--timeline", "a.png"], "--timeline: there is no film"),
-        (["--annotated", "in"], "none.jpg would overwrite"),
-        (["--csv", "in"], "error: "),
+        (["--annotated", "in"], "--annotated: in/sub/none.jpg would overwrite what is read"),
+        (["--csv", "in"], "--csv: in is a folder"),
+        (["--csv", "in/two.png"], "--csv: in/two.png would overwrite what is read"),
+        (["--csv", "in/sub/../two.png"], "would overwrite what is read"),
+        (["--json", "hard.png"], "--json: hard.png would overwrite what is read"),
+        (["--json", "soft.png"], "--json: soft.png would overwrite what is read"),
+        (["--csv", "a", "--json", "./a"], "--json: a would overwrite --csv a"),
+        (["--csv", "out", "--annotated", "out"], "--annotated: out/sub/none.jpg would overwrite --csv out"),
+        (["--csv", "out/two.png", "--annotated", "out"], "--annotated: out/two.png would overwrite --csv out/two.png"),
+        (["--csv", "b/c/d", "--json", "b/c"], "--json: b/c is to be the folder of --csv b/c/d"),
+        (["--json", "mine.txt/a.json"], "mine.txt is no folder"),
+        (["--annotated", "mine.txt"], "mine.txt is no folder"),
+        (["--csv", "mine.txt"], "--csv: mine.txt exists and is of no earlier run; --overwrite replaces it"),
+        (["--annotated", "marked"], "--annotated: marked/two.png exists and is of no earlier run"),
         (["--camera", "97"], "camera 97: no such camera"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(folder, monkeypatch, capfd, arguments, message):
     monkeypatch.chdir(folder.parent)
+    (folder / "notes.txt").unlink()
+    os.link("in/two.png", "hard.png")
+    os.symlink("in/two.png", "soft.png")
+    (folder.parent / "mine.txt").write_text("dear diary")
+    (folder.parent / "marked").mkdir()
+    cv2.imwrite("marked/two.png", np.zeros((9, 9), np.uint8))
     before = sorted(folder.parent.rglob("*"))
     assert run("in", *arguments) == 1
     error = capfd.readouterr().err
@@ -193,7 +259,7 @@ def test_a_python_without_the_packages_is_named():
 
 def test_without_the_shipped_network_one_line_says_so(folder, monkeypatch, capsys):
     def missing(smallest):
-        from fergit.use.predict import ExpressionRecognizer
+        from fergit.use.recognizer import ExpressionRecognizer
 
         return ExpressionRecognizer(folder / "none.onnx", smallest)
 
@@ -202,14 +268,109 @@ def test_without_the_shipped_network_one_line_says_so(folder, monkeypatch, capsy
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_the_course_of_a_film_of_any_length_is_of_one_size():
-    course, faces = Course("film"), []
-    for label in ("happy", "sad"):
-        faces.append([Face((0, 0, 9, 9), {name: float(name == label) for name in CLASSES}, 1.0)])
-    for number in range(5000):
-        course.add(faces[number >= 2500] if number % 5 else [], number / 25)
-    assert course.sums.shape == (1024, 7) and course.per_bin == 8
-    assert course.sums.sum() == course.counts.sum() == course.with_face == 4000
-    happy = course.sums[:, CLASSES.index("happy")]
-    assert happy[: 2500 // 8].sum() >= 1990 and happy[2500 // 8 + 1 :].sum() == 0
-    assert course.summary() == "film: 5000 frames, 4000 with a face; the largest face: happy 50%, sad 50%"
+def test_a_run_replaces_what_an_earlier_one_wrote_and_more_if_told(folder, film, tmp_path):
+    out = tmp_path / "out"
+    files = ("--csv", out / "a.csv", "--json", out / "a.json", "--timeline", out / "a.png", "--annotated", out / "m")
+    for _ in range(2):
+        assert run(folder, film, *files) == 0
+    (out / "a.csv").write_text("my own table\n")
+    (out / "link.csv").symlink_to(out / "a.csv")
+    assert run(folder, "--csv", out / "link.csv") == 1
+    assert run(folder, "--csv", out / "link.csv", "--overwrite") == 0
+    assert (out / "link.csv").is_symlink() and (out / "a.csv").read_text().startswith("file,frame,")
+    assert run(folder, "--csv", folder / "two.png", "--overwrite") == 1  # never what is read
+
+
+def test_a_pipe_is_written_to_and_not_replaced(folder, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        assert run(folder, "--csv", tmp_path / "pipe") == 0
+        said = reader.communicate(timeout=30)[0]
+    assert said.startswith("file,frame,") and said.count("\n") == 3 and (tmp_path / "pipe").is_fifo()
+    assert run(folder, "--json", "/dev/null") == 0 and not os.path.isfile("/dev/null")
+
+
+ODD = [b"\xff\xfe.png", b"=1+2.png", b"@x.png", b"\x1b[31mred.png", b"two\nlines.png", b"\xe2\x80\xaegnp.png"]
+
+
+def test_odd_names_end_nothing_and_reach_neither_terminal_nor_spreadsheet_raw(tmp_path, monkeypatch, capfd):
+    picture, names = cv2.imencode(".png", portrait()[0])[1].tobytes(), [os.fsdecode(name) for name in ODD]
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    for name in names:
+        (tmp_path / "in" / name).write_bytes(picture)
+    assert run(*names, "--csv", "../a.csv", "--json", "../a.json", "--annotated", "../marked") == 0
+    rows = list(csv.DictReader(open("../a.csv", encoding="utf-8")))
+    assert [row["file"] for row in rows] == [
+        *("\\xff\\xfe.png", "./=1+2.png", "./@x.png", "\\x1b[31mred.png", "two\\nlines.png", "\\u202egnp.png")
+    ]
+    assert [one["file"] for one in json.load(open("../a.json", encoding="utf-8"))] == names
+    assert sorted(os.listdir(b"../marked")) == sorted(ODD)
+    assert all(sign.isprintable() or sign == "\n" for sign in capfd.readouterr().out)
+    (tmp_path / "in" / os.fsdecode(b"\xff.jpg")).write_text("no picture")
+    assert run(os.fsdecode(b"\xff.jpg")) == 1
+    assert capfd.readouterr().err.startswith("error: \\xff.jpg: not a photograph")
+
+
+def test_a_terminal_that_cannot_show_a_name(folder, tmp_path):
+    (folder / "two.png").rename(folder / "zwei \u2744.png")
+    program = "import sys, portraits, predict; sys.exit(predict.main(sys.argv[1:], portraits.Recognizer()))"
+    places = os.pathsep.join(str(paths.ROOT / name) for name in ("src", "tests"))
+    done = subprocess.run(
+        [sys.executable, "-c", program, folder],
+        env=os.environ | {"PYTHONPATH": places, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "zwei \\u2744.png" in done.stdout
+
+
+def test_a_mistake_with_one_file_does_not_end_the_others(folder, tmp_path, monkeypatch, capsys):
+    def predict(self, image, *rest, name, **named):
+        raise ZeroDivisionError("a mistake") if name.name == "none.jpg" else Stop
+
+    Stop = KeyError("another")
+    monkeypatch.setattr(Recognizer, "predict", predict)
+    assert run(folder) == 1
+    errors = capsys.readouterr().err.splitlines()[1:]
+    assert [line.split(": ", 2)[2] for line in errors] == ["ZeroDivisionError: a mistake", "KeyError: 'another'"]
+
+
+@pytest.mark.parametrize("number", ["-1", "100", "99999999999999999999"])
+def test_a_camera_number_that_cannot_be(number, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run("--camera", number)
+    assert stopped.value.code == 2 and "allowed: 0 to 99" in capsys.readouterr().err
+
+
+def test_whatever_opencv_reads_is_read_and_what_else_lies_there_is_named(tmp_path, capfd):
+    folder, picture = tmp_path / "in", cv2.cvtColor(portrait()[0], cv2.COLOR_GRAY2BGR)
+    folder.mkdir()
+    suffixes = ".jpg .png .webp .bmp .gif .tif .avif .jp2 .pgm .ppm .pam .ras".split()
+    for suffix in suffixes:
+        (folder / f"a{suffix}").write_bytes(cv2.imencode(suffix, picture[..., 0] if suffix == ".pgm" else picture)[1])
+    for suffix in (".hdr", ".pfm"):
+        (folder / f"a{suffix}").write_bytes(cv2.imencode(suffix, picture.astype(np.float32) / 255)[1])
+    jpeg = (folder / "a.jpg").read_bytes()
+    for name in ("b.jfif", "b.JPE", "b", "b.jpg_large"):
+        (folder / name).write_bytes(jpeg)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "c.jpg").write_bytes(jpeg)
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "round").symlink_to(folder)
+    (folder / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "d.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"ispe\0\0\0\0\0\0\0\x99\0\0\0\x99")
+    (folder / "e.CR2").write_bytes((folder / "a.tif").read_bytes())
+    for name in ("f.txt", "g.txt", "h.pdf", "i"):
+        (folder / name).write_text("Good day")
+    assert run(folder, "--json", tmp_path / "a.json") == 1
+    found = {os.path.relpath(one["file"], folder): len(one["faces"]) for one in json.load(open(tmp_path / "a.json"))}
+    expected = [f"a{suffix}" for suffix in (*suffixes, ".hdr", ".pfm")] + ["b", "b.JPE", "b.jfif", "b.jpg_large"]
+    assert found == dict.fromkeys([*expected, "linked/c.jpg"], 1)
+    note, *errors = capfd.readouterr().err.splitlines()
+    assert (
+        note
+        == f"note: {folder} holds files that are not read: 1 .pdf, 2 .txt, 1 broken link, 1 no file, 1 without suffix"
+    )
+    assert len(errors) == 2 and "e.CR2: such files cannot be read" in errors[1] and "d.heic: " in errors[0]

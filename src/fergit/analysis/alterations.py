@@ -19,20 +19,9 @@ BAR = 36  # pixels: the width of what covers them; the eyes of the mean face hav
 
 @dataclass(frozen=True)
 class Alteration:
-    """One way to make an image worse.
+    """One way to make images worse: ``strengths`` of a ``unit``, from mild to strong, ``none`` changes nothing.
 
-    Attributes
-    ----------
-    title, unit : str
-        What it is, and what its strength counts.
-    none : float
-        The strength that changes nothing.
-    strengths : tuple of float
-        From mild to strong.
-    function : callable
-        (images uint8 (n, 48, 48), strength) to uint8 (n, 48, 48); where `row` is given, that is its third argument.
-    row : float, optional
-        Of FERGIT's mean face (`fergit.analysis.regions`): the middle of what is altered.
+    ``function`` takes images uint8 (n, 48, 48) and a strength, and where ``row`` of FERGIT's mean face is given, that.
     """
 
     title: str
@@ -47,27 +36,21 @@ class Alteration:
         if strength == self.none:
             return images.copy()
         where = () if self.row is None else (self.row + LOWER.get(dataset, 0),)
-        return self.function(images, strength, *where)
-
-
-def darken(images, light):
-    """Keep a share of the light; what is left is rounded to whole gray values, as a camera does."""
-    return _rounded(images * np.float32(light))
+        altered = self.function(images.astype(np.float32), strength, *where)
+        return np.clip(np.rint(altered), 0, 255).astype(np.uint8)  # whole gray values, as a camera has
 
 
 def flatten(images, contrast):
     """Keep a share of the distance of each gray value to the image's mean."""
-    mean = images.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
-    return _rounded(mean + (images - mean) * np.float32(contrast))
+    mean = images.mean(axis=(1, 2), keepdims=True)
+    return mean + (images - mean) * np.float32(contrast)
 
 
 def add_noise(images, deviation):
     """Add normal noise of so many gray values; the same for the same image, whatever stands beside it."""
-    noisy = np.empty_like(images)
-    for image, target in zip(images, noisy, strict=True):
-        rng = np.random.Generator(np.random.Philox(zlib.crc32(image)))
-        target[:] = _rounded(image + np.float32(deviation) * rng.standard_normal(image.shape, np.float32))
-    return noisy
+    seeds = [zlib.crc32(image.astype(np.uint8)) for image in images]
+    noise = [np.random.Generator(np.random.Philox(seed)).standard_normal((SIDE, SIDE), np.float32) for seed in seeds]
+    return images + np.float32(deviation) * np.stack(noise)
 
 
 def blur(images, deviation):
@@ -77,40 +60,32 @@ def blur(images, deviation):
 
 def shrink(images, side):
     """Average to so many pixels a side, and enlarge again: a face that is small in its photograph."""
-
-    def small(image):
-        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-        return cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-
-    return _each(images, small)
+    small = _each(images, lambda image: cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA))
+    return _each(small, lambda image: cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
 
 
 def cover(images, height, row):
     """A bar of so many rows about a row, of the image's mean gray value, cut off at the border."""
     top, left = max(0, round(row - height / 2)), (SIDE - BAR) // 2
     covered = images.copy()
-    gray = _rounded(images.mean(axis=(1, 2), keepdims=True, dtype=np.float32))
-    covered[:, top : round(row + height / 2), left : left + BAR] = gray
+    covered[:, top : round(row + height / 2), left : left + BAR] = images.mean(axis=(1, 2), keepdims=True)
     return covered
 
 
 def rotate(images, degrees):
     """Turn in the plane, every second image the other way; the border is repeated."""
-    turned = np.empty_like(images)
-    for number, (image, target) in enumerate(zip(images, turned, strict=True)):
-        matrix = cv2.getRotationMatrix2D((MIDDLE, MIDDLE), degrees if number % 2 else -degrees, 1)
-        target[:] = cv2.warpAffine(image, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
-    return turned
+    both = [cv2.getRotationMatrix2D((MIDDLE, MIDDLE), sign * degrees, 1) for sign in (-1, 1)]
+    return np.stack([_warp(image, both[number % 2]) for number, image in enumerate(images)])
 
 
 def squeeze(images, width):
     """Make the face so many times as wide, the border repeated: all of a turned head that a flat picture can show."""
     matrix = np.array([[width, 0, MIDDLE * (1 - width)], [0, 1, 0]])
-    return _each(images, lambda image: cv2.warpAffine(image, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE))
+    return _each(images, lambda image: _warp(image, matrix))
 
 
 ALTERATIONS = {
-    "dark": Alteration("darker", "share of the light", 1, (0.5, 0.25, 0.12, 0.06, 0.03), darken),
+    "dark": Alteration("darker", "share of the light", 1, (0.5, 0.25, 0.12, 0.06, 0.03), np.multiply),
     "flat": Alteration("less contrast", "share of the contrast", 1, (0.5, 0.25, 0.12, 0.06, 0.03), flatten),
     "noise": Alteration("noise", "standard deviation in gray values", 0, (5, 10, 20, 40, 80), add_noise),
     "blur": Alteration("blur", "standard deviation in pixels", 0, (0.5, 1, 1.5, 2, 3), blur),
@@ -122,9 +97,9 @@ ALTERATIONS = {
 }
 
 
-def _rounded(values):
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+def _warp(image, matrix):
+    return cv2.warpAffine(image, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
 
 
 def _each(images, function):
-    return np.stack([function(image) for image in images]) if len(images) else images.copy()
+    return np.stack([function(image) for image in images])

@@ -6,23 +6,28 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fergit.analysis import claims, metrics
+from fergit.analysis.intervals import interval_key
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import read_json, read_table
+from fergit.core.predictions import read_predictions, seeds_of
 
-FORMAT = 3  # of report.json: an older one is left out of README until its stage has written it anew
+TRAINING = (  # keys of training.json that are read
+    *("dataset", "model", "trained", "epochs_run", "best_epoch", "train_accuracy", "validation_accuracy"),
+    *("prior_val_accuracy", "n_train", "parameters", "classes", "network", "train"),
+)
 HISTORY = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}  # of history.csv
 PAIR = ("basic", "residual")  # compared as in the paper: what do the residual blocks add?
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is known of one network on one data set: from its files; two of them by seed."""
+    """What is known of one network on one data set, from its files: training.json by seed, history.csv as one table."""
 
     predictions: pd.DataFrame
     metrics: dict
     trainings: dict
-    histories: dict
+    history: pd.DataFrame
 
 
 def protocol_of(params):
@@ -31,52 +36,57 @@ def protocol_of(params):
 
 
 def read_outcomes(dataset, models, seeds):
-    """Read the results of exactly these networks and seeds, whatever else lies beside them.
-
-    Returns
-    -------
-    dict of str to Outcome
+    """Read the results of exactly these networks and seeds, whatever else lies beside them: `Outcome` by network.
 
     Raises
     ------
     FergitError
-        A file is missing, or holds other seeds: names it, and the command that writes it.
+        A file is missing or damaged, or holds other seeds: names it, and the command that writes it.
     """
     outcomes = {}
     for model in models:
-        folder = paths.results(dataset, model)
-        remedy = f"`dvc repro evaluate@{dataset}-{model}` writes it"
-        summary = read_json(folder / "metrics.json", metrics.KEYS, remedy)
-        predictions = metrics.read_predictions(folder / "predictions.csv")
-        if metrics.seeds_of(predictions) != list(seeds):
-            found = metrics.seeds_of(predictions)
-            where = f"{paths.relative(folder)}/predictions.csv"
-            raise FergitError(f"{where}: seeds {found}, expected {list(seeds)}; {remedy}")
-        trainings = metrics.read_trainings(dataset, model, seeds)
-        files = {seed: paths.results(dataset, model, seed) / "history.csv" for seed in seeds}
-        histories = {
-            seed: read_table(file, HISTORY, f"`dvc repro train@{dataset}-{model}-{seed}` writes it", dtype=HISTORY)
-            for seed, file in files.items()
-        }
-        outcomes[model] = Outcome(predictions, summary, trainings, histories)
+        path, remedy = paths.results(dataset, model) / "metrics.json", f"`dvc repro evaluate@{dataset}-{model}`"
+        summary = read_json(path, metrics.KEYS, remedy)
+        histories = [
+            read_table(folder / "history.csv", HISTORY, train, dtype=HISTORY).assign(network=model, seed=seed)
+            for seed, folder, train in _trainings(dataset, model, seeds)
+        ]
+        outcomes[model] = Outcome(
+            read_part(dataset, model, seeds),
+            summary,
+            read_trainings(dataset, model, seeds),
+            pd.concat(histories, ignore_index=True),
+        )
     return outcomes
 
 
-def histories_table(outcomes):
-    """All learning curves in one table: network, seed, then the columns of history.csv."""
-    tables = [
-        history.assign(network=model, seed=seed)
-        for model, outcome in outcomes.items()
-        for seed, history in outcome.histories.items()
-    ]
-    return pd.concat(tables, ignore_index=True)
+def read_trainings(dataset, model, seeds):
+    """``training.json`` by seed."""
+    trainings = _trainings(dataset, model, seeds)
+    return {seed: read_json(folder / "training.json", TRAINING, train) for seed, folder, train in trainings}
+
+
+def _trainings(dataset, model, seeds):
+    """For each training its seed, its folder, and the command that runs it."""
+    return [(s, paths.results(dataset, model, s), f"`dvc repro train@{dataset}-{model}-{s}`") for s in map(int, seeds)]
+
+
+def read_part(dataset, model, seeds, split="test"):
+    """The predictions of exactly these seeds for one part."""
+    path = paths.results(dataset, model) / "predictions.csv"
+    predictions = read_predictions(path, split)
+    if seeds_of(predictions) != list(seeds):
+        found = f"seeds {seeds_of(predictions)}, expected {list(seeds)}"
+        raise FergitError(f"{paths.relative(path)}: {found}; `dvc repro predict@{dataset}-{model}` writes it")
+    return predictions
 
 
 def read_baseline(dataset):
     """Test accuracy of a linear classifier on the pixels where preprocess measured one (synthetic faces), else None."""
     path = paths.results(dataset) / "01-preprocess" / "baseline.json"
-    remedy = f"`dvc repro -f preprocess@{dataset}` writes it again"
-    return read_json(path, ("linear_accuracy",), remedy)["linear_accuracy"] if path.exists() else None
+    if not path.exists():
+        return None
+    return read_json(path, ("linear_accuracy",), f"`dvc repro -f preprocess@{dataset}`")["linear_accuracy"]
 
 
 def compare(outcomes, evaluate):
@@ -87,43 +97,21 @@ def compare(outcomes, evaluate):
 
 
 def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
-    """All of report.json: what README and the index of results say about a data set.
-
-    Parameters
-    ----------
-    dataset : str
-    outcomes : dict of str to Outcome
-    comparison : dict or None
-        `compare`.
-    checked : DataFrame
-        `claims.check`.
-    evaluate : dict
-    protocol : str, optional
-        How CK+ was split.
-
-    Returns
-    -------
-    dict
-    """
-    key = metrics.interval_key(evaluate["confidence_level"])
-    models = {}
+    """All of report.json, what the pages say about a data set: from `read_outcomes`, `compare` and `claims.check`."""
+    key, models = interval_key(evaluate["confidence_level"]), {}
     for model, outcome in outcomes.items():
         paper = claims.paper_table(dataset, model, protocol)
         models[model] = {
             name: {"mean": entry["mean"], "sd": entry["sd"], "low": entry[key][0], "high": entry[key][1]}
             for name, entry in ((name, outcome.metrics[name]) for name in ("accuracy", "macro_f1"))
         }
+        models[model] |= {name: outcome.metrics[name] for name in ("train_accuracy", "n_test", "parameters", "seeds")}
         models[model] |= {
             "paper_accuracy": paper and paper["accuracy"],
-            "n_test": outcome.metrics["n_test"],
-            "parameters": outcome.metrics["parameters"],
-            "seeds": outcome.metrics["seeds"],
             "failed_seeds": claims.failed_seeds(outcome.metrics["trained"]),
             "epochs_run": [training["epochs_run"] for training in outcome.trainings.values()],
-            "epochs_short": claims.epochs_short(outcome.trainings),
         }
     return {
-        "format": FORMAT,
         "dataset": dataset,
         "protocol": protocol,
         "confidence_level": evaluate["confidence_level"],

@@ -1,7 +1,6 @@
 """Folders, archives and compressed tables, read alike. Nothing is ever unpacked to disk.
 
-Refused are members whose path leads out of the archive, links, and members that are larger than they say or than is
-allowed. What a file is, its first bytes say, whatever its name.
+Refused are members whose path leads out of the archive, links that do, and more or larger members than are allowed.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ from fergit.core.errors import FergitError
 MAX_MEMBERS = 200_000
 MAX_BYTES = 4 << 30  # of all members together, unpacked
 MAX_IMAGE_BYTES = 32 << 20
-MAX_READ = 64 << 20  # bytes read from a tar at once, so that a header cannot claim the whole memory
+MAX_READ = 64 << 20  # bytes of a packed tar that are read at once
 
 SUFFIXES = (".csv", ".csv.gz", ".csv.xz", ".csv.zip", ".zip", ".tar.gz", ".tgz", ".tar.xz", ".tar")  # quickest first
 JUNK = ("__MACOSX", "Thumbs.db", "desktop.ini", "Icon\r")  # and all names with a leading dot
@@ -33,21 +32,14 @@ DAMAGE += (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error)  # 
 
 @contextlib.contextmanager
 def open_archive(path):
-    """Open a folder, zip, tar, table in CSV, or either of the last two packed by gzip or xz.
+    """Open a folder, a zip, a tar or a table in CSV, the last two plain or packed by gzip or xz.
 
-    Gives an object with
-
-    - ``name``: str, what messages call it;
-    - ``names``: tuple of str, the members, sorted, as paths with ``/``; hidden files are left out;
-    - ``open(name)``: a context with a member as a binary file;
-    - ``read_all(names, limit)``: yields ``(name, bytes)`` in the order that is quick to read.
-
-    A table has one member, its own name without ``.xz`` or ``.gz``.
+    What a file is, its first bytes say, whatever its name. Gives an `Archive`.
 
     Raises
     ------
     FergitError
-        The file is missing, damaged, cut short or of another kind; or a member is refused (see above).
+        The file is missing, damaged or cut short; or a member is refused (see above).
     """
     path = Path(path)
     name = paths.relative(path)
@@ -73,15 +65,22 @@ def pack(archive, names, file):
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as target:
         for name in sorted(names):
             info = zipfile.ZipInfo(name)  # with the date 1980-01-01
-            info.external_attr = (stat.S_IFREG | 0o644) << 16
-            info.create_system = 3
+            info.external_attr, info.create_system = (stat.S_IFREG | 0o644) << 16, 3
             with archive.open(name) as source, target.open(info, "w", force_zip64=True) as member:
                 while block := source.read(1 << 20):
                     member.write(block)
 
 
 class Archive:
-    """See `open_archive`; the functions below fill it."""
+    """Members by name, whatever holds them.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    names : tuple of str
+        The members, sorted, as paths with ``/``; hidden files are left out.
+    """
 
     def __init__(self, name):
         self.name = name
@@ -105,10 +104,8 @@ class Archive:
             raise FergitError(f"{self.name}: member {path!r} is there twice; refused")
         self._members[path] = opener
         self._bytes += size
-        if len(self._members) > MAX_MEMBERS:
-            raise FergitError(f"{self.name}: more than {MAX_MEMBERS:,} members; refused")
-        if self._bytes > MAX_BYTES:
-            raise FergitError(f"{self.name}: more than {MAX_BYTES >> 30} GiB unpacked; refused")
+        if len(self._members) > MAX_MEMBERS or self._bytes > MAX_BYTES:
+            raise FergitError(f"{self.name}: over {MAX_MEMBERS:,} members or {MAX_BYTES >> 30} GiB unpacked; refused")
 
     @contextlib.contextmanager
     def open(self, name):
@@ -117,7 +114,7 @@ class Archive:
             yield file
 
     def read_all(self, names, limit=MAX_IMAGE_BYTES):
-        """Yield (name, bytes) of these members."""
+        """Yield (name, bytes) of these members, in the order that is quick to read."""
         names = set(names)
         for name in self._members:
             if name in names:
@@ -168,12 +165,8 @@ def _folder(archive, path, _):
         for name in sorted(files) + [name for name in folders if Path(folder, name).is_symlink()]:
             full = Path(folder, name)
             member = full.relative_to(root).as_posix()
-            if name.startswith(".") or name in JUNK:
-                continue
             if full.is_symlink() and not (full.is_file() and full.resolve().is_relative_to(root)):
-                raise FergitError(
-                    f"{archive.name}: {member} is a link that leads to a folder, outside or nowhere; refused"
-                )
+                raise FergitError(f"{archive.name}: {member} is a link to a folder, outside or nowhere; refused")
             if not full.is_file():
                 raise FergitError(f"{archive.name}: {member} is not a plain file; refused")
             archive.add(member, full.stat().st_size, lambda full=full: open(full, "rb"))
@@ -182,18 +175,22 @@ def _folder(archive, path, _):
 def _zip(archive, path, stack):
     file = stack.enter_context(zipfile.ZipFile(path))
     for info in file.infolist():
-        # Of bzip2, zipfile unpacks whatever 4 KiB become, which is gigabytes if they are made for it.
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
-            raise FergitError(
-                f"{archive.name}: member {info.filename!r} is encrypted or not packed by deflate; pack it anew"
-            )
         if not info.is_dir():
             archive.add(info.filename, info.file_size, lambda info=info: file.open(info))
 
 
 def _tar(archive, path, stack):
-    raw = _Bounded(stack.enter_context(_opener(path)(path, "rb")), archive.name)
-    file = stack.enter_context(tarfile.open(fileobj=raw, mode="r:"))
+    packed = stack.enter_context(_opener(path)(path, "rb"))
+    read = packed.read
+
+    def bounded(size=-1):
+        if not 0 <= size <= MAX_READ:
+            raise FergitError(f"{archive.name}: claims a part of more than {MAX_READ >> 20} MiB; refused")
+        return read(size)
+
+    if _opener(path) is not open:
+        packed.read = bounded  # a header that lies of its length could fill the memory
+    file = stack.enter_context(tarfile.open(fileobj=packed, mode="r:"))
     for info in file:
         if info.size < 0 or not (info.isdir() or info.isfile()):
             raise FergitError(f"{archive.name}: member {info.name!r} is a link or a device; refused")
@@ -203,36 +200,4 @@ def _tar(archive, path, stack):
 
 def _table(archive, path, _):
     stem = path.name[: len(path.name) - len(suffix(path))]
-    archive.add(f"{stem}.csv", 0, lambda: _Bounded(_opener(path)(path, "rb"), archive.name))
-
-
-class _Bounded:
-    """A decompressed stream that ends with an error before it fills the memory, or takes forever."""
-
-    def __init__(self, file, name):
-        self._file, self._name = file, name
-        self.tell, self.close = file.tell, file.close
-
-    def _check(self, position):
-        if position > MAX_BYTES:
-            raise FergitError(f"{self._name}: more than {MAX_BYTES >> 30} GiB unpacked; refused")
-
-    def read(self, size=-1):
-        if not 0 <= size <= MAX_READ:
-            raise FergitError(f"{self._name}: claims a part of more than {MAX_READ >> 20} MiB; refused")
-        data = self._file.read(size)
-        self._check(self._file.tell())
-        return data
-
-    def readline(self, size):
-        return self._file.readline(size)
-
-    def seek(self, offset, whence=0):
-        self._check(offset)
-        return self._file.seek(offset, whence)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+    archive.add(f"{stem}.csv", 0, lambda: _opener(path)(path, "rb"))

@@ -24,53 +24,36 @@ NAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})\.(?:png|jpg)", re.IGNORECASE)
 
 
 def members(archive):
-    """The images of an archive, sorted; the folder an image lies in is its emotion.
-
-    Raises
-    ------
-    FergitError
-        There are none, or one's name does not give subject, sequence and frame, or its folder is no known emotion.
-    """
+    """The images of an archive, sorted; the folder that an image is in is its emotion."""
     names = [name for name in archive.names if images.is_image(name)]
     if not names:
         raise FergitError(f"{archive.name}: no images; expected folders such as CK+48/anger/ with PNG files")
     for name in names:
-        *folders, file = name.split("/")
+        *folders, file = ["", *name.split("/")]
         if not NAME.fullmatch(file):
             raise FergitError(
                 f"{archive.name}, {name}: expected a name as S010_004_00000017.png: subject, sequence, frame"
             )
-        if not folders or folders[-1].lower() not in ALIASES:
-            folder = folders[-1] if folders else ""
-            raise FergitError(f"{archive.name}, {name}: unknown emotion {folder!r}; allowed: {', '.join(CLASSES)}")
+        if folders[-1].lower() not in ALIASES:
+            raise FergitError(f"{archive.name}, {name}: unknown emotion {folders[-1]!r}; allowed: {', '.join(CLASSES)}")
     return names
 
 
 def read(path):
-    """Read CK+48.
-
-    Parameters
-    ----------
-    path : path
-        A folder or an archive.
+    """Read CK+48, a folder or an archive.
 
     Returns
     -------
     Faces
         ``group`` is the subject, "S010"; ``sample_id`` is "ckplus/S010_004_00000017". No official split.
-
-    Raises
-    ------
-    FergitError
-        As `members`, or an image is damaged, or listed under two emotions.
     """
     with open_archive(path) as archive:
         names = members(archive)
         pixels = images.decode_all(archive, names)
     files = [name.split("/")[-1].rsplit(".", 1)[0].upper() for name in names]
     labels = [CLASSES.index(ALIASES[name.split("/")[-2].lower()]) for name in names]
-    sample_id = [f"ckplus/{file}" for file in files]
-    return make_faces(pixels, labels, CLASSES, "ckplus", sample_id, group=[file[:4] for file in files], files=names)
+    people, sample_id = [file[:4] for file in files], [f"ckplus/{file}" for file in files]
+    return make_faces(pixels, labels, CLASSES, "ckplus", sample_id, group=people, files=names)
 
 
 def sequences(sample_id):

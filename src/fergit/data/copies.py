@@ -11,15 +11,9 @@ import numpy as np
 import pandas as pd
 
 from fergit.core.faces import PARTS
-from fergit.data import ferplus
+from fergit.data import fer2013, ferplus
 
 BLOCK = 4096  # training images that are correlated at a time
-USAGES = {
-    "train": "Training",
-    "validation": "PublicTest",
-    "test": "PrivateTest",
-    "": "",
-}  # FER2013's names of its parts
 
 
 def fingerprints(images):
@@ -33,8 +27,8 @@ def exact(faces):
     Returns
     -------
     DataFrame
-        A row for each image: ``copy_group`` (int, from 0, in the order of first appearance), ``class``, ``split``,
-        ``conflicting`` (bool: the group has more than one class), ``across`` (bool: it lies in more than one part).
+        A row for each image: ``copy_group`` (int, from 0, in the order of first appearance), ``sample_id``, ``class``,
+        ``split``, ``conflicting`` (bool: the group has more than one class), ``across`` (bool: more than one part).
     """
     table = pd.DataFrame(
         {
@@ -67,30 +61,14 @@ def summary(faces, table):
 
 
 def across_parts(table):
-    """How many images of one part (rows) have an exact copy in another part, or in the same (columns).
-
-    Returns
-    -------
-    DataFrame of int (3, 3)
-    """
-    matrix = pd.DataFrame(0, index=pd.Index(PARTS, name="images of"), columns=pd.Index(PARTS, name="with a copy in"))
+    """How many images of one part (rows) have an exact copy in another part, or in the same (columns)."""
     sizes = table.groupby(["copy_group", "split"]).size().unstack(fill_value=0).reindex(columns=PARTS, fill_value=0)
-    for own in PARTS:
-        for other in PARTS:
-            has = sizes[other] > (1 if own == other else 0)
-            matrix.loc[own, other] = int(sizes[own][has].sum())
-    return matrix
+    matrix = [[int(sizes[own][sizes[other] > (own == other)].sum()) for other in PARTS] for own in PARTS]
+    return pd.DataFrame(matrix, pd.Index(PARTS, name="images of"), pd.Index(PARTS, name="with a copy in"))
 
 
 def conflicts(table):
-    """Which classes contradict each other on the same pixels.
-
-    Returns
-    -------
-    DataFrame
-        A row for each set of classes that a group of copies carries: ``classes`` (joined by " / "), ``groups``,
-        ``images``; the most frequent first.
-    """
+    """Which ``classes`` (joined by " / ") contradict each other in how many ``groups`` of copies and ``images``."""
     groups = table[table["conflicting"]].groupby("copy_group")["class"]
     each = groups.agg(classes=lambda names: " / ".join(sorted(set(names))), images="size")
     counts = each.groupby("classes")["images"].agg(groups="size", images="sum").reset_index()
@@ -104,12 +82,7 @@ def without_copies(faces):
 
 
 def nearest(images, others):
-    """The other image whose pixels correlate best with each image's, as they are or mirrored.
-
-    Parameters
-    ----------
-    images : uint8 (n, 48, 48)
-    others : uint8 (m, 48, 48)
+    """The other image, uint8 (m, 48, 48), whose pixels correlate best with each of n images', as is or mirrored.
 
     Returns
     -------
@@ -145,14 +118,7 @@ def _standardized(images):
 def of_test_images(faces, loaded, votes=None):
     """What is known of each test image: its nearest training image, its official part, FER+'s votes.
 
-    Parameters
-    ----------
-    faces : Faces
-        All parts.
-    loaded : Faces
-        As the sources gave them, with the official part of each image, where there is one.
-    votes : DataFrame, optional
-        Of `ferplus.read`.
+    `loaded` are the faces as the sources gave them, with their official parts; `votes` those of `ferplus.read`.
 
     Returns
     -------
@@ -168,7 +134,7 @@ def of_test_images(faces, loaded, votes=None):
     first = dict(zip(prints[::-1], range(len(train))[::-1], strict=True))  # in training, of several copies
     same = np.array([first.get(name, -1) for name in fingerprints(test.images)], dtype=int)
     index, near = np.where(same >= 0, same, index), (same >= 0) | (correlation > 0)
-    usage = dict(zip(loaded.sample_id, map(USAGES.get, loaded.split), strict=True))
+    usage = {name: fer2013.USAGES.get(part, "") for name, part in zip(loaded.sample_id, loaded.split, strict=True)}
     classes = np.array(faces.classes)
     table = pd.DataFrame(
         {
@@ -203,14 +169,7 @@ def constant(faces):
 
 
 def people_across(faces):
-    """How many persons of each part, and images of them, are also in the training part; only where persons are known.
-
-    Returns
-    -------
-    DataFrame of int
-        Indexed by part: ``people``, ``images``, ``people also in train``, ``images of these``. Empty where no person is
-        known.
-    """
+    """How many persons of each part, and images of them, are also in training: a DataFrame, empty without persons."""
     known = faces.take(faces.group != "")
     rows = {}
     for part in PARTS if len(known) else ():

@@ -10,25 +10,16 @@ from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, concatenate, make_faces
 from fergit.core.files import read_json
 from fergit.core.parallel import ordered_map
-from fergit.data import ckplus, copies, fer2013, ferplus, muxspace, splits
-from fergit.data.sources import SOURCES
+from fergit.data import ckplus, copies, ferplus, splits
+from fergit.data.sources import MODULES, SOURCES
 
 CLASSES = dict.fromkeys(SOURCES, EXPRESSIONS) | {"ckplus": ckplus.CLASSES}
-READERS = {"fer2013": fer2013.read, "muxspace": muxspace.read, "ckplus": ckplus.read}
 
 
 def load(dataset):
-    """Read what `fetch` brought to ``data/raw/<dataset>/``.
+    """Read the Faces that `sources.fetch` brought to ``data/raw/<dataset>/``.
 
-    Returns
-    -------
-    Faces
-        FERGIT is FER2013 followed by muxspace. ``split`` holds the official split, where there is one.
-
-    Raises
-    ------
-    FergitError
-        Nothing is there, or it is damaged.
+    FERGIT is FER2013 followed by muxspace. ``split`` holds the official split, where there is one.
     """
     sources = _manifest(dataset)["sources"]
     try:
@@ -36,41 +27,25 @@ def load(dataset):
     except (KeyError, TypeError):
         files = []
     if tuple(source for source, _ in files) != SOURCES[dataset]:
-        raise FergitError(f"{_name(dataset)}/manifest.json: not what fetch wrote; {_remedy(dataset)}")
+        name = paths.relative(paths.RAW / dataset / "manifest.json")
+        raise FergitError(f"{name}: not what fetch wrote; {_remedy(dataset)}")
     if dataset == "synthetic":
         return _read_drawn(files[0][1])
     # At once: FER2013 mostly waits for one decompressor, which leaves a core to the images of muxspace.
-    return concatenate(*ordered_map(lambda file: READERS[file[0]](file[1]), files))
+    return concatenate(*ordered_map(lambda file: MODULES[file[0]].read(file[1]), files))
 
 
 def votes(dataset):
-    """FER+'s votes on FER2013's images, by ``sample_id``: a DataFrame, or None where fetch did not find them."""
+    """FER+'s votes on FER2013's images, by ``sample_id``: a DataFrame, or None where there are none."""
     file = _manifest(dataset)["votes"]
     return ferplus.read(paths.RAW / dataset / Path(file["file"]).name) if file else None
 
 
 def split(dataset, faces, own):
-    """Deal faces to the parts.
+    """Deal the faces of `load` to the parts, by the data set's section ``split`` of params.yaml.
 
     FERGIT and synthetic in two stratified steps, FER2013 as published, CK+ by its protocol; with ``leave_out_copies``
     training images that another part has too are gone.
-
-    Parameters
-    ----------
-    dataset : str
-    faces : Faces
-        Of `load`.
-    own : dict
-        Section ``split``, of the data set, of params.yaml.
-
-    Returns
-    -------
-    Faces
-
-    Raises
-    ------
-    FergitError
-        A class is too small for the split.
     """
     try:
         faces = faces.with_split(_parts(dataset, faces, own))
@@ -102,10 +77,6 @@ def _manifest(dataset):
 
 def _remedy(dataset):
     return f"`dvc repro -f fetch@{dataset}` brings it"
-
-
-def _name(dataset):
-    return paths.relative(paths.RAW / dataset)
 
 
 def _read_drawn(path):

@@ -18,6 +18,7 @@ from fergit.data.archives import open_archive
 
 CLASSES = EXPRESSIONS  # Kaggle's order: the labels 0-6
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+USAGES = {part: usage for usage, part in SPLITS.items()}
 COUNTS = {  # by official split, in class order; measured on Kaggle's file
     "train": (3995, 436, 4097, 7215, 4830, 3171, 4965),
     "validation": (467, 56, 496, 895, 653, 415, 607),
@@ -43,18 +44,7 @@ PIXELS = SIDE * SIDE
 
 
 def members(archive):
-    """Which files of an archive hold the data set, by form.
-
-    Returns
-    -------
-    form : "csv" or "folders"
-    names : list of str
-
-    Raises
-    ------
-    FergitError
-        Neither form is found.
-    """
+    """Which files of an archive hold the data set: the form, "csv" or "folders", and their names."""
     tables = {name: name.split("/")[-1].lower() for name in archive.names}
     known = [name for name in tables if tables[name] in CSV_NAMES]
     if known:
@@ -70,24 +60,10 @@ def members(archive):
 
 
 def read(path, digest=None):
-    """Read FER2013 in any of its forms.
+    """Read FER2013 in any of its forms, as Faces.
 
-    Parameters
-    ----------
-    path : path
-        What `open_archive` opens.
-    digest : hash object, optional
-        Is fed with the unpacked CSV, so that checking it costs no second unpacking.
-
-    Returns
-    -------
-    Faces
-        ``sample_id`` is "fer2013/00012" (the row, from 0), or "fer2013/Training/angry/im0.jpg" in the folder form.
-
-    Raises
-    ------
-    FergitError
-        Names the file, the row and what is wrong with it.
+    ``sample_id`` is "fer2013/00012" (the row, from 0), or "fer2013/Training/angry/im0.jpg" in the folder form. A hash
+    object, `digest`, is fed with the unpacked CSV, so that checking it costs no second unpacking.
     """
     with open_archive(path) as archive:
         form, names = members(archive)
@@ -197,7 +173,6 @@ def _read_folders(archive, names):
         known = next((official for usage, official in SPLITS.items() if file.startswith(usage)), None)
         part = known or ("" if mixed and part == "test" else part)
         split.append(part)
-        usage = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest", "": "Test"}[part]
-        sample_id.append(f"fer2013/{usage}/{CLASSES[labels[-1]]}/{file}")
+        sample_id.append(f"fer2013/{USAGES.get(part, 'Test')}/{CLASSES[labels[-1]]}/{file}")
     pixels = images.decode_all(archive, names)
     return make_faces(pixels, labels, CLASSES, "fer2013", sample_id, split=split, files=names)

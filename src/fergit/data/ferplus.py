@@ -14,18 +14,9 @@ NAME = r".*fer2013new\.csv(\.xz|\.gz)?"  # in data/external/, in any case
 SOURCE = "https://github.com/microsoft/FERPlus/raw/master/fer2013new.csv"
 VOTERS = 10
 ROWS = sum(map(sum, fer2013.COUNTS.values()))
-COLUMNS = {  # the file's, in their order, by the names that FER2013's classes have here
-    "neutral": "neutral",
-    "happiness": "happy",
-    "surprise": "surprise",
-    "sadness": "sad",
-    "anger": "angry",
-    "disgust": "disgust",
-    "fear": "fear",
-    "contempt": "contempt",
-    "unknown": "unknown",
-    "NF": "no_face",
-}
+# The file's columns, in their order, by the names that FER2013's classes have here.
+COLUMNS = {"neutral": "neutral", "happiness": "happy", "surprise": "surprise", "sadness": "sad", "anger": "angry"}
+COLUMNS |= {"disgust": "disgust", "fear": "fear", "contempt": "contempt", "unknown": "unknown", "NF": "no_face"}
 VOTES = list(COLUMNS.values())
 
 
@@ -36,23 +27,7 @@ def find():
 
 
 def read(path):
-    """Read the votes.
-
-    Parameters
-    ----------
-    path : path
-        ``fer2013new.csv``, plain or packed as ``.xz`` or ``.gz``.
-
-    Returns
-    -------
-    DataFrame of int
-        Indexed by FERGIT's and FER2013's ``sample_id`` ("fer2013/00012"); columns `VOTES`.
-
-    Raises
-    ------
-    FergitError
-        Not that file: names the row, or what is missing.
-    """
+    """Read ``fer2013new.csv``: a DataFrame of int, columns `VOTES`, indexed by ``sample_id`` ("fer2013/00012")."""
     name = paths.relative(path)
     try:
         table = pd.read_csv(path, nrows=ROWS + 1)

@@ -26,21 +26,7 @@ def decode(data, name):
     sizes than 48x48 are averaged over areas (INTER_AREA) and, where not square, stretched: our choice, the paper says
     nothing about it.
 
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    name : str
-        What the messages call it.
-
-    Returns
-    -------
-    uint8 (48, 48)
-
-    Raises
-    ------
-    FergitError
-        Not such a file, cut short, too small or too large.
+    Returns uint8 (48, 48). An error calls the image by its `name`.
     """
     size = image_size(data)  # of the header, so that an image of absurd size costs nothing
     if size is None:

@@ -6,8 +6,8 @@ Eight files are; one of them, ``Avinash_30.jpg``, once as surprise and once as s
 """
 
 import csv
-import hashlib
 import io
+from collections import Counter
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import make_faces
@@ -17,16 +17,8 @@ from fergit.data.fer2013 import CLASSES
 
 # What a row's emotion is called in FERGIT; None: FERGIT leaves it out (it has no contempt, and the count excludes
 # sadness).
-EMOTIONS = {
-    "anger": "angry",
-    "disgust": "disgust",
-    "fear": "fear",
-    "happiness": "happy",
-    "sadness": None,
-    "surprise": "surprise",
-    "neutral": "neutral",
-    "contempt": None,
-}
+EMOTIONS = {"anger": "angry", "disgust": "disgust", "fear": "fear", "happiness": "happy", "sadness": None}
+EMOTIONS |= {"surprise": "surprise", "neutral": "neutral", "contempt": None}
 COUNTS = {"anger": 252, "disgust": 208, "fear": 21, "happiness": 5696, "sadness": 268, "surprise": 368, "neutral": 6868}
 COUNTS |= {"contempt": 9}  # rows by emotion; measured on the repository's table
 WITHOUT_ROW = 36  # images
@@ -36,13 +28,7 @@ MAX_LEGEND_BYTES = 16 << 20
 
 
 def members(archive):
-    """The table's name, and {file name: member} of the images; a top folder, as in GitHub's archives, is passed over.
-
-    Raises
-    ------
-    FergitError
-        There is no table, or more than one, or no folder of images beside it.
-    """
+    """The table's name, and {file name: member} of the images; a top folder, as in GitHub's archives, is skipped."""
     tables = [name for name in archive.names if f"/{name}".endswith("/data/legend.csv")]
     if len(tables) != 1:
         raise FergitError(
@@ -55,65 +41,48 @@ def members(archive):
     return tables[0], files
 
 
-def legend_sha256(archive):
-    """The sha256 of ``data/legend.csv``."""
-    table, _ = members(archive)
-    return hashlib.sha256(dict(archive.read_all([table], MAX_LEGEND_BYTES))[table]).hexdigest()
-
-
-def read_legend(archive):
+def read_legend(archive, digest=None):
     """The rows of ``data/legend.csv``: a list of (line, file name, emotion), the emotion in lower case.
 
-    Raises
-    ------
-    FergitError
-        Names the row and what is wrong: columns, an unknown emotion, a file that is not there.
+    A hash object, `digest`, is fed with the table.
     """
     table, files = members(archive)
     where = f"{archive.name}, {table}"
     data = dict(archive.read_all([table], MAX_LEGEND_BYTES))[table]
+    if digest:
+        digest.update(data)
+    rows = []
     try:
         reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
         header = [name.strip().lower() for name in next(reader, [])]
         if header.count("image") != 1 or header.count("emotion") != 1:
             raise FergitError(f"{where}: the first line is not a header with one image and one emotion column")
-        image, emotion = header.index("image"), header.index("emotion")
-        rows = []
-        for row in reader:
-            if row and len(row) != len(header):
+        for row in filter(None, reader):
+            if len(row) != len(header):
                 raise FergitError(f"{where}, line {reader.line_num}: {len(row)} columns; expected {len(header)}")
-            if row:
-                rows.append((reader.line_num, row[image].strip(), row[emotion].strip().lower()))
+            file, name = row[header.index("image")].strip(), row[header.index("emotion")].strip().lower()
+            if name not in EMOTIONS:
+                raise FergitError(
+                    f"{where}, line {reader.line_num}: unknown emotion {name!r}; allowed: {', '.join(EMOTIONS)}"
+                )
+            if file not in files:
+                raise FergitError(f"{where}, line {reader.line_num}: the file images/{file} is not there")
+            rows.append((reader.line_num, file, name))
     except UnicodeDecodeError:
         raise FergitError(f"{where}: not UTF-8 text") from None
     except csv.Error as error:
         raise FergitError(f"{where}, line {reader.line_num}: not CSV ({error})") from None
-    for line, file, name in rows:
-        if name not in EMOTIONS:
-            raise FergitError(f"{where}, line {line}: unknown emotion {name!r}; allowed: {', '.join(EMOTIONS)}")
-        if file not in files:
-            raise FergitError(f"{where}, line {line}: the file images/{file} is not there")
     return rows
 
 
 def read(path):
-    """Read the rows that FERGIT keeps.
-
-    Parameters
-    ----------
-    path : path
-        The repository as a folder or a zip.
+    """Read the rows that FERGIT keeps, from the repository as a folder or an archive.
 
     Returns
     -------
     Faces
         In the order of the table; ``sample_id`` is "muxspace/Aaron_Eckhart_0001.jpg", and ends with "#2" where a file
         is listed a second time.
-
-    Raises
-    ------
-    FergitError
-        As `read_legend`, or an image is damaged.
     """
     with open_archive(path) as archive:
         rows = [(file, EMOTIONS[emotion]) for _, file, emotion in read_legend(archive) if EMOTIONS[emotion]]
@@ -121,9 +90,8 @@ def read(path):
             raise FergitError(f"{archive.name}: no row of data/legend.csv has an emotion that FERGIT keeps")
         _, files = members(archive)
         pixels = images.decode_all(archive, [files[file] for file, _ in rows])
-    times, sample_id = {}, []
+    times, sample_id = Counter(), []
     for file, _ in rows:
-        times[file] = times.get(file, 0) + 1
+        times[file] += 1
         sample_id.append(f"muxspace/{file}" + (f"#{times[file]}" if times[file] > 1 else ""))
-    labels = [CLASSES.index(name) for _, name in rows]
-    return make_faces(pixels, labels, CLASSES, "muxspace", sample_id)
+    return make_faces(pixels, [CLASSES.index(name) for _, name in rows], CLASSES, "muxspace", sample_id)

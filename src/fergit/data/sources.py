@@ -30,11 +30,13 @@ EXPECTED = {  # images by class, as published; synthetic has as many as params.y
 }
 EXPECTED |= {"fer2013_best": EXPECTED["fer2013"], "fergit_best": EXPECTED["fergit"]}
 
+MODULES = {"fer2013": fer2013, "muxspace": muxspace, "ckplus": ckplus}
 NAMES = {  # of what lies in data/external/, without suffix, in any case
     "fer2013": r"fer-?2013|icml_face_data|challenges-in-representation-learning-facial-expression.*",
     "muxspace": r"muxspace.*|facial_expressions.*",
     "ckplus": r"(ckplus|ck\+|ck)([-_ ]?48)?",
 }
+ANY = r"archive([ _-]?\(?\d+\)?)?"  # what Kaggle calls a download of any data set: its content decides
 MISSING = {
     "fer2013": "get fer2013.tar.gz from https://www.kaggle.com/c/challenges-in-representation-learning-facial-"
     "expression-recognition-challenge/data, or the folders from https://www.kaggle.com/datasets/msambare/fer2013 "
@@ -57,43 +59,28 @@ Checked = namedtuple("Checked", "form images counts members differences")  # mem
 
 
 def fetch(dataset, settings):
-    """Bring the sources of a data set to ``data/raw/<dataset>/``, checked, with a ``manifest.json``.
+    """Bring the sources of a data set to ``data/raw/<dataset>/``, checked, with a ``manifest.json``, which is returned.
 
-    Says what was found, and how it differs from what is published; a difference is a warning, not an error.
-
-    Parameters
-    ----------
-    dataset : "synthetic", "fer2013", "fergit" or "ckplus"
-    settings : dict
-        Section ``fetch`` of params.yaml.
-
-    Returns
-    -------
-    dict
-        The manifest.
-
-    Raises
-    ------
-    FergitError
-        A source is missing (says what to get, from where, and where to put it) or damaged. What was in ``data/raw/``
-        before is still there (DVC, though, removes it before it runs the stage).
+    Says what was found, and how it differs from what is published; a difference is a warning. An error is a source that
+    is missing (it says what to get, from where, and where to put it) or damaged; what was in ``data/raw/`` before is
+    still there (DVC, though, removes it before it runs the stage). `settings` are those of stage fetch.
     """
     if dataset not in SOURCES:
         raise FergitError(f"fetch: no data set {dataset!r}; there are {', '.join(SOURCES)}")
+    entries, differences, votes = [], [], None
     with _new_folder(paths.RAW / dataset) as folder:
         if dataset == "synthetic":
-            entries, differences = [_draw(settings["fetch"]["draw"], folder)], []
+            entries = [_draw(settings["fetch"]["draw"], folder)]
         else:
-            found = {source: find(source, settings["fetch"]["download"]) for source in SOURCES[dataset]}
-            entries, differences = [], []
-            for source, path in found.items():
+            for source, path in [(name, find(name, settings["fetch"]["download"])) for name in SOURCES[dataset]]:
                 checked = CHECKS[source](path)
                 entry = {"source": source, "form": checked.form, "images": checked.images, "counts": checked.counts}
                 entries.append(entry | _keep(path, checked.members, folder, source))
                 differences += [f"{source}: {sentence}" for sentence in checked.differences]
+        if "fer2013" in SOURCES[dataset]:
+            votes = _votes(folder, differences)
         manifest = {"dataset": dataset, "images": sum(entry["images"] for entry in entries), "sources": entries}
-        manifest["votes"] = _votes(folder, differences) if "fer2013" in SOURCES[dataset] else None
-        manifest["differences"] = differences
+        manifest |= {"votes": votes, "differences": differences}
         write_json(folder / "manifest.json", manifest)
     _say(manifest)
     return manifest
@@ -112,9 +99,9 @@ def find(source, may_download):
         for path in entries:
             stem = path.name.lower().removesuffix(suffix(path))
             known = suffix(path) or path.is_dir() or "." not in stem  # some programs drop a download's suffix
-            if known and re.fullmatch(NAMES[source], stem):
+            if known and (re.fullmatch(NAMES[source], stem) or re.fullmatch(ANY, stem) and _holds(path, source)):
                 there.append(path)
-            elif known and not any(re.fullmatch(pattern, stem) for pattern in NAMES.values()):
+            elif not any(re.fullmatch(pattern, stem) for pattern in (*NAMES.values(), r"\..*|.*fer2013new")):
                 others.append(path.name)
     if there:
         # Files before folders, and of them the quickest to read.
@@ -126,8 +113,16 @@ def find(source, may_download):
         return there[0]
     if source == "muxspace" and may_download:
         return _download_muxspace()
-    seen = f" (there is {', '.join(others[:3])}, but by its name it is no known source)" if others else ""
+    seen = f" (there is {', '.join(others[:3])}, but by name and kind it is no known source)" if others else ""
     raise FergitError(f"{source}: not in {paths.relative(paths.EXTERNAL)}/{seen}; {MISSING[source]}")
+
+
+def _holds(path, source):
+    try:
+        with open_archive(path) as archive:
+            return bool(MODULES[source].members(archive))
+    except FergitError:
+        return False
 
 
 def _download_muxspace():
@@ -139,10 +134,11 @@ def _download_muxspace():
         raise FergitError(f"muxspace: {error}; {MISSING['muxspace'].split(', or set')[0]}") from None
     try:
         with open_archive(target) as archive:
-            found = muxspace.legend_sha256(archive)
-        if found != muxspace.LEGEND_SHA256:
+            muxspace.read_legend(archive, digest := hashlib.sha256())
+        if digest.hexdigest() != muxspace.LEGEND_SHA256:
             raise FergitError(
-                f"muxspace: the downloaded data/legend.csv has sha256 {found}; expected {muxspace.LEGEND_SHA256}"
+                f"muxspace: data/legend.csv, as downloaded, has sha256 {digest.hexdigest()}; expected "
+                f"{muxspace.LEGEND_SHA256}"
             )
     except FergitError:
         target.unlink(missing_ok=True)  # else the next fetch would take it for the user's own
@@ -215,25 +211,19 @@ def _check_fer2013(path):
 
 
 def _check_muxspace(path):
-    faces = muxspace.read(path)
+    faces, digest = muxspace.read(path), hashlib.sha256()
     with open_archive(path) as archive:
-        rows = muxspace.read_legend(archive)
+        rows = muxspace.read_legend(archive, digest)
         table, files = muxspace.members(archive)
-        same = muxspace.legend_sha256(archive) == muxspace.LEGEND_SHA256
-        used = {table, *(files[file] for _, file, _ in rows)}
-        top = table.removesuffix("data/legend.csv")
-        kept = [
-            table,
-            *files.values(),
-            *(name for name in (f"{top}LICENSE", f"{top}README.md") if name in archive.names),
-        ]
+        notes = [table.removesuffix("data/legend.csv") + name for name in ("LICENSE", "README.md")]
+        kept = [table, *files.values(), *(name for name in notes if name in archive.names)]
     emotions = [emotion for _, _, emotion in rows]
     counts = {name: emotions.count(name) for name in muxspace.EMOTIONS}
     differences = _compare(counts, muxspace.COUNTS, " in its table")
-    without = len(files) + 1 - len(used)
+    without = len(files) - len({file for _, file, _ in rows})
     if without != muxspace.WITHOUT_ROW:
         differences.append(f"{without} images have no row in its table; published: {muxspace.WITHOUT_ROW}")
-    if not same and not differences:
+    if digest.hexdigest() != muxspace.LEGEND_SHA256 and not differences:
         differences.append("the counts are as published, but data/legend.csv is not the repository's byte for byte")
     return Checked("repository", len(faces), counts, kept, differences)
 
@@ -269,11 +259,8 @@ def _compare(counts, published, where):
 def _left_out(archive, names):
     """A sentence on the files that are not read, in a list."""
     others = sorted(set(archive.names) - set(names))
-    return (
-        [f"files in no known folder or of no known kind, not read: {len(others):,}, such as {others[0]}"]
-        if others
-        else []
-    )
+    said = f"files in no known folder or of no known kind, not read: {len(others):,}, such as {'; '.join(others[:1])}"
+    return [said] if others else []
 
 
 def _say(manifest):
@@ -282,7 +269,7 @@ def _say(manifest):
     if dataset == "synthetic":
         print(f"synthetic: {number:,} images, drawn")
     elif not differences:
-        print(f"{dataset}: {number:,} images, as published")
+        print(f"{dataset}: {number:,} images, numbers as published")
     else:
         published = sum(EXPECTED[dataset].values())
         lines = "".join(f"\n  {sentence}" for sentence in differences)
@@ -293,18 +280,13 @@ def _say(manifest):
 def _new_folder(target):
     """A folder that takes the place of another only when all is well."""
     partial = target.with_name(f".{target.name}.partial")
-    before = target.with_name(f".{target.name}.before")
     try:
         shutil.rmtree(partial, ignore_errors=True)  # of a fetch that was killed
         partial.mkdir(parents=True)
         yield partial
-        if target.exists():
-            target.rename(before)
+        shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
     except OSError as error:
         raise FergitError(f"{paths.relative(target)}: cannot be written ({error.strerror or error})") from None
     finally:
-        if before.exists() and not target.exists():
-            before.rename(target)
-        for folder in (partial, before):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)

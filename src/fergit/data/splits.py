@@ -2,6 +2,9 @@
 
 All splits are stratified, and a pure function of the labels (and persons), the shares and the seed. scikit-learn draws
 them, except by its older rule, which the authors most likely used and which is written out here.
+
+Each takes ``labels``, int (n,), and, for the messages, the ``classes``' names; each returns str (n,): "train",
+"validation" or "test". A class too small to be in every part is an error that names it.
 """
 
 import math
@@ -17,72 +20,36 @@ def stratified_two_step(labels, held_out, seed, classes=None, rule="sklearn"):
     """Hold out a share, class by class, then halve it into validation and test.
 
     With 49,300 images and 0.1 the sizes are the paper's 44,370, 2,465 and 2,465 (p. 79). With rule "sklearn-0.24" and
-    seed 42 the seven test supports are the paper's too (p. 82). Seed 42 is that of the template that the paper probably
-    grew from; so this is the likeliest split of the authors, if their images stood in the same order.
+    seed 42 the seven test supports are the paper's too (p. 82): eight in a hundred seeds do that, and 42 is the seed of
+    the template that the paper probably grew from. So it may be the authors' split; it is not, if they stratified by
+    one-hot labels as the template does, or had the images in another order.
 
     Parameters
     ----------
-    labels : int (n,)
     held_out : float
         Share of all images, between 0 and 1.
-    seed : int
-    classes : sequence of str, optional
-        Names, for the messages.
     rule : str
         How rounding shares out the images of each class: "sklearn" as today's scikit-learn, the second half is the
         test; "sklearn-0.24" as scikit-learn up to 0.24.2, the first half is the test.
-
-    Returns
-    -------
-    str (n,)
-        "train", "validation" or "test".
-
-    Raises
-    ------
-    FergitError
-        A class is too small to be in every part; names both.
     """
-    _check_sizes(labels, classes, 3)
-    rows = np.arange(len(labels))
-    _, rest = _two(rows, labels, min(max(round(held_out * len(labels)), 2), len(labels)), seed, classes, rule)
+    _check_sizes(labels, classes)
+    _, rest = _two(np.arange(len(labels)), labels, max(2, round(held_out * len(labels))), seed, classes, rule)
     validation, test = _halves(rest, labels, seed, classes, rule)
-    if rule == "sklearn-0.24":
-        validation, test = test, validation
-    return _checked(_parts(len(labels), validation, test), labels, classes)
+    return _parts(labels, classes, *((test, validation) if rule == "sklearn-0.24" else (validation, test)))
 
 
 def frames(labels, held_out, validation, seed, classes=None):
     """CK+ as the paper splits it: a stratified share of all frames for the test, whoever is on them.
 
     981 frames and 0.1 give 99 test images with the supports of Table 4 (p. 85), each within 1. The paper names no
-    validation part for CK+; ours is a stratified share of the remaining 882.
-
-    Parameters
-    ----------
-    labels : int (n,)
-    held_out : float
-        Share of all frames for the test.
-    validation : float
-        Share of the remaining frames.
-    seed : int
-    classes : sequence of str, optional
-
-    Returns
-    -------
-    str (n,)
-
-    Raises
-    ------
-    FergitError
-        As `stratified_two_step`.
+    validation part for CK+; ours is a stratified share, ``validation``, of the remaining 882.
     """
-    _check_sizes(labels, classes, 3)
-    rows = np.arange(len(labels))
+    _check_sizes(labels, classes)
     # Rounded up, as scikit-learn does with a share: 98.1 frames are the paper's 99. The epsilon forgives 0.1 * 980 =
     # 98.00001.
-    rest, test = _two(rows, labels, math.ceil(held_out * len(labels) - 1e-9), seed, classes)
+    rest, test = _two(np.arange(len(labels)), labels, math.ceil(held_out * len(labels) - 1e-9), seed, classes)
     _, validation = _two(rest, labels, math.ceil(validation * len(rest) - 1e-9), seed, classes)
-    return _checked(_parts(len(labels), validation, test), labels, classes)
+    return _parts(labels, classes, validation, test)
 
 
 def subjects(labels, group, folds, fold, seed, classes=None):
@@ -90,24 +57,12 @@ def subjects(labels, group, folds, fold, seed, classes=None):
 
     Parameters
     ----------
-    labels : int (n,)
     group : str (n,)
         The person on each image.
     folds : int
         Into how many the persons are dealt, at least 3, so that each class is spread as evenly as can be.
     fold : int
         Which fold is the test part, 0 to ``folds`` - 1; over all of them, each image is tested once.
-    seed : int
-    classes : sequence of str, optional
-
-    Returns
-    -------
-    str (n,)
-
-    Raises
-    ------
-    FergitError
-        Fewer persons than folds, a person is unknown, or a part lacks a class.
     """
     if (group == "").any():
         raise FergitError("split.protocol: subjects needs to know the person on every image")
@@ -116,7 +71,7 @@ def subjects(labels, group, folds, fold, seed, classes=None):
         raise FergitError(f"split.folds is {folds}, there are {people} persons; allowed: 3 to as many as there are")
     if not 0 <= fold < folds:
         raise FergitError(f"split.fold is {fold}; allowed: 0 to {folds - 1}")
-    _check_sizes(labels, classes, 3)
+    _check_sizes(labels, classes)
     from sklearn.model_selection import StratifiedGroupKFold  # here, for it takes seconds that few need
 
     shuffled = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
@@ -125,40 +80,16 @@ def subjects(labels, group, folds, fold, seed, classes=None):
             dealt = [held for _, held in shuffled.split(np.zeros(len(labels)), labels, group)]
         except ValueError as error:
             raise FergitError(f"split.folds is {folds}, which cannot be dealt ({error}); allowed: fewer") from None
-    return _checked(_parts(len(labels), dealt[(fold + 1) % folds], dealt[fold]), labels, classes)
+    return _parts(labels, classes, dealt[(fold + 1) % folds], dealt[fold])
 
 
 def official(split, labels, seed, classes=None):
-    """The source's own split; images that it leaves open are halved into validation and test, class by class.
-
-    Parameters
-    ----------
-    split : str (n,)
-        "train", "validation", "test", or "" for open (FER2013's folder form, see `fergit.data.fer2013`).
-    labels : int (n,)
-    seed : int
-    classes : sequence of str, optional
-
-    Returns
-    -------
-    str (n,)
-
-    Raises
-    ------
-    FergitError
-        A part lacks a class.
-    """
+    """The source's own split, str (n,); images that it leaves open ("") are halved into validation and test."""
     result = np.array(split, dtype="U10")
     left = np.flatnonzero(result == "")
-    if len(left):
-        names = classes or range(int(labels.max()) + 1)
-        sizes = np.bincount(labels[left], minlength=len(names))
-        for name, size in zip(names, sizes, strict=True):
-            if size == 1:
-                raise FergitError(f"split: class {name} has 1 image outside train; validation and test need one each")
-        validation, test = _halves(left, labels, seed, classes)
-        result[validation], result[test] = "validation", "test"
-    return _checked(result, labels, classes)
+    validation, test = _halves(left, labels, seed, classes) if len(left) else (left, left)
+    validation = np.append(validation, np.flatnonzero(result == "validation"))
+    return _parts(labels, classes, validation, np.append(test, np.flatnonzero(result == "test")))
 
 
 def _two(rows, labels, second, seed, classes, rule="sklearn"):
@@ -222,28 +153,26 @@ def _halves(rows, labels, seed, classes, rule="sklearn"):
     return _two(rows, labels, len(rows) - len(rows) // 2, seed, classes, rule)
 
 
-def _parts(n, validation, test):
-    result = np.full(n, "train", dtype="U10")
-    result[validation], result[test] = "validation", "test"
-    return result
+def _sizes(labels, classes):
+    """(label, name, number of images) of each class."""
+    numbers = np.bincount(labels, minlength=len(classes or ()))
+    return zip(range(len(numbers)), classes or range(len(numbers)), numbers.tolist(), strict=True)
 
 
-def _check_sizes(labels, classes, least):
-    names = classes or range(int(labels.max()) + 1 if len(labels) else 0)
-    sizes = np.bincount(labels, minlength=len(names))
-    for name, size in zip(names, sizes, strict=True):
-        if size < least:
+def _check_sizes(labels, classes):
+    for _, name, size in _sizes(labels, classes):
+        if size < 3:
             images = f"{size} image{'' if size == 1 else 's'}"
-            raise FergitError(
-                f"split: class {name} has {images}; it needs {least}, one each for train, validation and test"
-            )
+            raise FergitError(f"split: class {name} has {images}; it needs 3, one each for {', '.join(PARTS)}")
 
 
-def _checked(split, labels, classes):
+def _parts(labels, classes, validation, test):
+    """The part of each image, with each class in each part."""
+    split = np.full(len(labels), "train", dtype="U10")
+    split[validation], split[test] = "validation", "test"
     for part in PARTS:
-        for label, name in enumerate(classes or range(int(labels.max()) + 1)):
+        for label, name, size in _sizes(labels, classes):
             if not (labels[split == part] == label).any():
-                size = int((labels == label).sum())
                 raise FergitError(
                     f"split: the {part} part gets no image of class {name}, which has {size}; it needs more images, "
                     "or a split with larger parts"

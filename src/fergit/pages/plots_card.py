@@ -1,4 +1,4 @@
-"""The figure of a card: accuracy against the strength of each alteration."""
+"""The figures of a card: accuracy against the strength of each alteration, and what each does to an image."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,7 @@ from fergit.pages import plots
 
 
 def altered(found):
-    """A panel for each alteration, from a metrics.json of `card.summary`; bands are intervals over images.
+    """A panel for each alteration, from a card's metrics.json; bands are intervals over images.
 
     The steps stand side by side, unaltered first, whatever their distance; the dotted line is the accuracy of naming
     the largest class each time.
@@ -18,42 +18,26 @@ def altered(found):
     for ax, (name, steps) in zip(axes.flat, found["altered"].items(), strict=True):
         at = np.arange(len(steps))
         accuracy, low, high = (np.array([step[key] for step in steps]) for key in ("accuracy", "low", "high"))
-        ax.axhline(accuracy[0], color="0.6", linestyle="--", linewidth=1)
-        ax.axhline(max(support) / sum(support), color="0.6", linestyle=":", linewidth=1)
+        for height, style in ((accuracy[0], "--"), (max(support) / sum(support), ":")):
+            ax.axhline(height, color="0.6", linestyle=style, linewidth=1)
         ax.fill_between(at, low, high, color=plots.OURS, alpha=0.2, linewidth=0)
         ax.plot(at, accuracy, color=plots.OURS, marker="o", markersize=4)
         ax.set_xticks(at, [f"{step['strength']:g}" for step in steps])
-        ax.set_title(ALTERATIONS[name].title, fontsize=11)
-        ax.set_xlabel(ALTERATIONS[name].unit, fontsize=10)
-        ax.tick_params(labelsize=9)
-    for ax in axes[:, 0]:
-        ax.set_ylabel("accuracy", fontsize=10)
+        ax.set(title=ALTERATIONS[name].title, xlabel=ALTERATIONS[name].unit, ylim=(0, 1))
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes[0, 0].set_ylim(0, 1)
+    figure.supylabel("accuracy")
     return figure
 
 
 def examples(image, dataset):
-    """One image at each step of each alteration: a row each, unaltered first.
-
-    Parameters
-    ----------
-    image : uint8 (48, 48)
-    dataset : str
-        That it is of.
-    """
+    """One image of a data set, uint8 (48, 48), at each step of each alteration: a row each, unaltered first."""
     columns = 1 + max(len(alteration.strengths) for alteration in ALTERATIONS.values())
-    figure, axes = plt.subplots(len(ALTERATIONS), columns, figsize=(1.2 * columns + 2, 1.25 * len(ALTERATIONS)))
+    size, bare = (1.2 * columns + 2, 1.25 * len(ALTERATIONS)), {"xticks": [], "yticks": [], "frame_on": False}
+    figure, axes = plt.subplots(len(ALTERATIONS), columns, figsize=size, subplot_kw=bare)
     for row, alteration in zip(axes, ALTERATIONS.values(), strict=True):
         for ax, strength in zip(row, (alteration.none, *alteration.strengths), strict=False):
             ax.imshow(alteration(image[np.newaxis], strength, dataset)[0], cmap="gray", vmin=0, vmax=255)
             ax.set_title(f"{strength:g}", fontsize=8, loc="center", pad=2)
-        for ax in row:
-            ax.set_xticks([])
-            ax.set_yticks([])
-            ax.grid(False)
-            ax.set_frame_on(False)
-        row[0].set_ylabel(
-            alteration.title.replace(" in the", "\nin the"), fontsize=8, rotation=0, ha="right", va="center"
-        )
+        title = alteration.title.replace(" in the", "\nin the")
+        row[0].set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
     return figure

@@ -11,14 +11,14 @@ from fergit.pages import plots
 from fergit.paper import published
 
 PART_COLOURS = {"train": plots.OURS, "validation": "#E0A030", "test": "#B5483A"}
+WHOSE = {"ours": plots.OURS, "paper": plots.PAPER}
 FEWEST = 10  # persons, or images where persons are unknown: the mean of fewer might show a face that someone knows
 
 
 def class_sizes(faces):
     """Images by class and part: DataFrame of int, a row for each class and one for all, with a last column ``all``."""
     classes = pd.Categorical.from_codes(faces.labels, list(faces.classes))
-    parts = pd.Categorical(faces.split, list(PARTS))
-    table = pd.crosstab(classes, parts, dropna=False)
+    table = pd.crosstab(classes, pd.Categorical(faces.split, list(PARTS)), dropna=False)
     table.index, table.columns = table.index.astype(str), table.columns.astype(str)
     table["all"] = table.sum(axis=1)
     table.loc["all"] = table.sum()
@@ -26,13 +26,7 @@ def class_sizes(faces):
 
 
 def supports(faces, dataset):
-    """The test part's class sizes beside the paper's (pp. 82, 85).
-
-    Returns
-    -------
-    DataFrame of int
-        Indexed by class, and "all": ``ours``, ``paper``, ``difference``; without the last two where the paper has none.
-    """
+    """The test set's class sizes, and where the paper has them (pp. 82, 85) its own and the ``difference``."""
     ours = class_sizes(faces)["test"].rename("ours").to_frame()
     paper = published.test_supports(dataset)
     if paper is not None:
@@ -47,11 +41,7 @@ def plot_class_sizes(faces):
     figure, axes = plt.subplots(figsize=(8, 3.6))
     sns.barplot(x=numbers.index, y=numbers.to_numpy(), color=plots.OURS, ax=axes)
     axes.bar_label(axes.containers[0], [f"{n:,}\n{100 * n / len(faces):.1f} %" for n in numbers], fontsize=9, padding=2)
-    axes.set(title=f"Images of each class, {len(faces):,} in all", xlabel="", ylabel="images")
-    axes.margins(y=0.18)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.grid(axis="x", visible=False)
-    return figure
+    return _bars(figure, axes, f"Images of each class, {len(faces):,} in all", 0.18)
 
 
 def plot_split(faces, dataset):
@@ -59,45 +49,44 @@ def plot_split(faces, dataset):
     sizes = class_sizes(faces)
     paper = {"fergit": published.FERGIT_SPLIT, "ckplus": {"test": published.CKPLUS_TEST}}.get(dataset, {})
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), width_ratios=(1.2, 1.5))
-
     rows = [("ours", part, int(sizes.loc["all", part])) for part in PARTS]
     rows += [("paper", part, number) for part, number in paper.items()]
     bars = pd.DataFrame(rows, columns=["of", "part", "images"])
-    palette = {"ours": plots.OURS, "paper": plots.PAPER}
-    sns.barplot(bars, x="part", y="images", hue="of", palette=palette, ax=left, legend=bool(paper))
-    for container in left.containers:
-        left.bar_label(container, fmt="{:,.0f}", fontsize=8, padding=2)
-    left.set(title="Images of each part", xlabel="", ylabel="images")
-    left.margins(y=0.12)
-    left.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    left.grid(axis="x", visible=False)
-    if paper:
-        left.legend(title=None)
+    sns.barplot(bars, x="part", y="images", hue="of", palette=WHOSE, ax=left, legend=bool(paper))
+    _labelled(left)
+    _bars(figure, left, "Images of each part", 0.12)
 
     shares = sizes[list(PARTS)].div(sizes["all"], axis=0).iloc[::-1]
-    start = np.zeros(len(shares))
-    for part in PARTS:
-        right.barh(shares.index, shares[part], left=start, color=PART_COLOURS[part], label=part, height=0.75)
-        start += shares[part].to_numpy()
-    right.set(title="Share of each class", xlim=(0, 1))
+    shares.plot.barh(stacked=True, color=PART_COLOURS, width=0.75, ax=right)
+    right.set(title="Share of each class", xlim=(0, 1), ylabel="")
     right.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     right.grid(axis="y", visible=False)
-    right.legend(loc="upper left", bbox_to_anchor=(1, 1), title=None, frameon=False)
+    right.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 
 
 def plot_supports(table):
-    """Class sizes of the test part beside the paper's, from `supports`."""
+    """Class sizes of the test set beside the paper's, from `supports`."""
     long = table.drop(index="all")[["paper", "ours"]].melt(ignore_index=False, var_name="of", value_name="images")
     figure, axes = plt.subplots(figsize=(8, 3.6))
-    palette = {"paper": plots.PAPER, "ours": plots.OURS}
-    sns.barplot(long.reset_index(), x="class", y="images", hue="of", palette=palette, ax=axes)
+    sns.barplot(long.reset_index(), x="class", y="images", hue="of", palette=WHOSE, ax=axes)
+    _labelled(axes)
+    return _bars(figure, axes, "Test images of each class, the paper's and ours", 0.1)
+
+
+def _labelled(axes):
     for container in axes.containers:
-        axes.bar_label(container, fmt="{:,.0f}", fontsize=9, padding=2)
-    axes.set(title="Test images of each class, the paper's and ours", xlabel="", ylabel="images")
-    axes.margins(y=0.1)
+        axes.bar_label(container, fmt="{:,.0f}", fontsize=8, padding=2)
+
+
+def _bars(figure, axes, title, margin):
+    """The look of bars that count images."""
+    axes.set(title=title, xlabel="", ylabel="images")
+    axes.margins(y=margin)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(axis="x", visible=False)
-    axes.legend(title=None)
+    if axes.get_legend():
+        axes.legend(title=None)
     return figure
 
 
@@ -118,13 +107,11 @@ def plot_mean_faces(faces):
     shown = means[~np.isnan(means[:, 0, 0])]
     deviations = means - (shown.mean(axis=0) if len(shown) else 0)
     largest = max(1.0, np.nan_to_num(np.abs(deviations)).max())
-    figure, axes = plt.subplots(2, len(means), figsize=(1.6 * len(means), 3.3))
-    for label, name in enumerate(faces.classes):
-        axes[0, label].imshow(means[label], cmap="gray")
-        drawn = axes[1, label].imshow(deviations[label], cmap="RdBu_r", vmin=-largest, vmax=largest)
-        axes[0, label].set_title(name, loc="center", fontsize=11)
-    for each in axes.flat:
-        each.set(xticks=[], yticks=[])
+    figure, axes = plt.subplots(2, len(means), figsize=(1.6 * len(means), 3.3), subplot_kw={"xticks": [], "yticks": []})
+    for (above, below), mean, deviation, name in zip(axes.T, means, deviations, faces.classes, strict=True):
+        above.imshow(mean, cmap="gray")
+        drawn = below.imshow(deviation, cmap="RdBu_r", vmin=-largest, vmax=largest)
+        above.set_title(name, loc="center", fontsize=11)
     axes[0, 0].set_ylabel("mean")
     axes[1, 0].set_ylabel("less the mean\nof all classes")
     figure.colorbar(drawn, ax=axes[1, :].tolist(), shrink=0.8, label="gray values")
@@ -132,7 +119,7 @@ def plot_mean_faces(faces):
 
 
 def plot_copies(matrix):
-    """How many images of a part have an exact copy in which part, from `anomalies.across_parts`."""
+    """How many images of a part have an exact copy in which part, from a matrix of int (3, 3)."""
     figure, axes = plt.subplots(figsize=(5, 3.4))
     sns.heatmap(matrix, annot=True, fmt=",d", cmap="Blues", cbar=False, linewidths=1, ax=axes)
     axes.set_title("Images with an exact copy")
@@ -141,20 +128,14 @@ def plot_copies(matrix):
 
 
 def plot_contact_sheet(faces, columns=14):
-    """The first images of each class, a row each. For drawn faces only: no person's face may be shown.
-
-    Raises
-    ------
-    FergitError
-        An image is not drawn.
-    """
+    """The first images of each class, a row each. For drawn faces only: a real person's face is an error."""
     if (faces.source != "synthetic").any():
         raise FergitError("plots: faces of real people are not shown")
     side = faces.images.shape[1]
     sheet = np.full((side * len(faces.classes), side * columns), 255, np.uint8)
     for label in range(len(faces.classes)):
-        for column, image in enumerate(faces.images[faces.labels == label][:columns]):
-            sheet[side * label : side * (label + 1), side * column : side * (column + 1)] = image
+        row = np.hstack(faces.images[faces.labels == label][:columns])
+        sheet[side * label : side * (label + 1), : row.shape[1]] = row
     figure, axes = plt.subplots(figsize=(11, 11 * len(faces.classes) / columns + 0.4))
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set(xticks=[], title=f"The first {columns} drawn faces of each class")

@@ -1,6 +1,7 @@
 """Drawings of the networks, made from the networks themselves."""
 
 import itertools
+import math
 import re
 import textwrap
 
@@ -16,7 +17,15 @@ COLOURS = {
     "Add": "#F3CFD2",
     "Dense": "#DDD3EA",
 }
-PLAIN = "#F1F1F1"
+PLAIN, LINE, SMALL = "#F1F1F1", "#8A8A8A", {"va": "center", "fontsize": 8, "color": "#555555"}
+LABELS = {
+    "InputLayer": "image",
+    "BatchNormalization": "batch normalization",
+    "MaxPooling2D": "max pooling 2x2",
+    "GlobalAveragePooling2D": "global average pooling",
+    "Add": "sum",
+    "ReLU": "ReLU",
+}
 WIDTH, HEIGHT = 4.3, 0.78  # of the box of one layer; rows are 1 apart
 
 
@@ -44,11 +53,11 @@ def networks(models, stated):
     height = {name: top - i for i, name in enumerate(order)}
 
     said, seen = dict(list(stated.groupby("part"))), set()
-    for part, names in _parts(order):
+    for part, group in itertools.groupby(order, lambda name: name.partition("_")[0]):  # a residual block parts its pair
+        names = list(group)
         first, last = height[names[0]] + HEIGHT / 2, height[names[-1]] - HEIGHT / 2
-        axes.plot(
-            [-0.25, -0.25], [first, last], color=OURS if "residual" in part else PAPER, lw=3, solid_capstyle="butt"
-        )
+        colour = OURS if "residual" in part else PAPER
+        axes.plot([-0.25, -0.25], [first, last], color=colour, lw=3, solid_capstyle="butt")
         if part not in seen and len(names) > 1:
             title = re.sub(r"(\d)", r" \1", part)
             axes.text(-0.5, (first + last) / 2, title, rotation=90, va="center", ha="right", fontsize=8)
@@ -56,16 +65,17 @@ def networks(models, stated):
             text = "\n".join(_sentence(row) for row in said[part].itertuples())
             axes.text(0, first, text, va="top", fontsize=9, linespacing=1.25)
         seen.add(part)
-    axes.text(0, top + 1.6, "The paper's words", fontsize=12, weight="bold")
+    axes.text(0, top + 1.9, "The paper's words", fontsize=12, weight="bold")
 
     for i, (model, rows) in enumerate(zip(models, columns, strict=True)):
         left = 8.2 + i * step
-        title = f"{model.name.capitalize()} network: {model.count_params():,} parameters"
-        axes.text(left - 1.2, top + 1.6, title, fontsize=12, weight="bold")
+        trainable = sum(math.prod(weights.shape) for weights in model.trainable_weights)
+        axes.text(left - 1.2, top + 1.9, f"{model.name.capitalize()} network", fontsize=12, weight="bold")
+        axes.text(left - 1.2, top + 1.1, f"{model.count_params():,} parameters, {trainable:,} trainable", fontsize=9)
         _column(axes, rows, height, left)
 
     axes.set_xlim(-1.1, 8.2 + len(models) * step - 1.2)
-    axes.set_ylim(0.2, top + 2.6)
+    axes.set_ylim(0.2, top + 2.9)
     axes.axis("off")
     return figure
 
@@ -74,11 +84,6 @@ def _sentence(row):
     """A statement with its page, in lines that fit beside the networks and do not part "p." from its number."""
     pages = f"(p{'p' * (',' in row.pages)}. {row.pages})".replace(" ", "\u00a0")
     return textwrap.fill(f"{row.statement} {pages}", 56)
-
-
-def _parts(order):
-    """The rows of each part of the network, in order: block2 comes before and after its residual block."""
-    return [(part, list(names)) for part, names in itertools.groupby(order, lambda name: name.partition("_")[0])]
 
 
 def _rows(model):
@@ -97,24 +102,12 @@ def _rows(model):
 
 def _label(layer):
     kind, config = type(layer).__name__, layer.get_config()
-    if kind == "InputLayer":
-        return "image"
     if kind == "Convolution":
-        side = config["kernel_size"][0]
-        relu = ", ReLU" if config["activation"] == "relu" else ""
+        side, relu = config["kernel_size"][0], ", ReLU" if config["activation"] == "relu" else ""
         return f"convolution {side}x{side}, {config['filters']}{relu}"
     if kind == "Dense":
         return f"dense {config['units']}, {config['activation']}"
-    if kind == "Dropout":
-        return f"dropout {config['rate']:g}"
-    names = {
-        "BatchNormalization": "batch normalization",
-        "MaxPooling2D": "max pooling 2x2",
-        "GlobalAveragePooling2D": "global average pooling",
-        "Add": "sum",
-        "ReLU": "ReLU",
-    }
-    return names[kind]
+    return f"dropout {config['rate']:g}" if kind == "Dropout" else LABELS[kind]
 
 
 def _common_order(columns):
@@ -129,42 +122,24 @@ def _common_order(columns):
 
 
 def _column(axes, rows, height, left):
-    middle, above, size, entry = left + WIDTH / 2, None, None, None
+    """One network: a box for each row, the size of the maps, and the shortcuts."""
+    middle, right, above, size, entry = left + WIDTH / 2, left + WIDTH, None, None, None
     for name, (layer, label, parameters) in rows.items():
-        y = height[name]
+        y, shape = height[name], layer.output.shape[1:]
         if above is not None:
-            axes.plot(
-                [middle, middle], [above - HEIGHT / 2, y + HEIGHT / 2], color="#9A9A9A", lw=1, solid_capstyle="butt"
-            )
-        colour = COLOURS.get(type(layer).__name__, PLAIN)
-        box = FancyBboxPatch(
-            (left, y - HEIGHT / 2),
-            WIDTH,
-            HEIGHT,
-            boxstyle="round,pad=0,rounding_size=0.12",
-            facecolor=colour,
-            edgecolor="#8A8A8A",
-            linewidth=0.7,
-        )
-        axes.add_patch(box)
+            axes.plot([middle, middle], [above - HEIGHT / 2, y + HEIGHT / 2], color=LINE, lw=1, solid_capstyle="butt")
+        style = {"facecolor": COLOURS.get(type(layer).__name__, PLAIN), "edgecolor": LINE, "linewidth": 0.7}
+        corner = left, y - HEIGHT / 2
+        axes.add_patch(FancyBboxPatch(corner, WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.12", **style))
         axes.text(left + 0.12, y, label, va="center", fontsize=8.5)
         if parameters:
-            axes.text(left + WIDTH - 0.1, y, f"{parameters:,}", va="center", ha="right", fontsize=8, color="#555555")
-        shape = layer.output.shape[1:]
+            axes.text(right - 0.1, y, f"{parameters:,}", ha="right", **SMALL)
         if shape != size:
-            axes.text(left - 0.1, y, "x".join(map(str, shape)), va="center", ha="right", fontsize=8, color="#555555")
+            axes.text(left - 0.1, y, "x".join(map(str, shape)), ha="right", **SMALL)
         if name.endswith("_add"):
-            start = left + WIDTH, height[entry]
-            arc = FancyArrowPatch(
-                start,
-                (left + WIDTH, y),
-                arrowstyle="-|>",
-                mutation_scale=11,
-                connectionstyle="bar,fraction=-0.12",
-                color=OURS,
-                linewidth=1.4,
-            )
-            axes.add_patch(arc)
+            bend = {"arrowstyle": "-|>", "mutation_scale": 11, "connectionstyle": "bar,fraction=-0.12"}
+            arrow = FancyArrowPatch((right, height[entry]), (right, y), color=OURS, linewidth=1.4, **bend)
+            axes.add_patch(arrow)
         if not name.startswith("residual"):
-            entry = name  # the last layer before a residual block: its shortcut starts there
+            entry = name  # the last layer before a residual block, where its shortcut starts
         above, size = y, shape

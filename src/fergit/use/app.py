@@ -8,10 +8,11 @@ Tornado is one package without dependencies, keeps what is posted in memory, and
 """
 
 import asyncio
+import contextlib
 import json
 import logging
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from string import Template
 
@@ -20,10 +21,13 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, stream_request_body
 
 from fergit.core.errors import FergitError
+from fergit.use import formats
 from fergit.use.photographs import decode
 
 ADDRESS = "127.0.0.1"
 LARGEST = 64  # MiB of a posted picture
+PIXELS = 50  # million of a picture: what a browser shows without trouble
+AT_ONCE, SECONDS = 4, 30  # pictures in work; until the page is told that one takes too long
 FILES = {"": "text/html", "app.css": "text/css", "app.js": "text/javascript"}
 HEADERS = {
     "Content-Security-Policy": (
@@ -44,7 +48,7 @@ async def serve(recognizer, port):
 
     Parameters
     ----------
-    recognizer : fergit.use.predict.ExpressionRecognizer
+    recognizer : fergit.use.recognizer.ExpressionRecognizer
     port : int
         0 for any that is free.
 
@@ -60,19 +64,44 @@ async def serve(recognizer, port):
     port = sockets[0].getsockname()[1]
     for name in ("tornado.access", "tornado.general", "tornado.application"):  # the page says what went wrong
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    with ThreadPoolExecutor(1) as thread:  # one: neither cascade nor network may be used by two at a time
-        server = HTTPServer(application(recognizer, port, thread), max_body_size=LARGEST * 2**20)
-        server.add_sockets(sockets)
-        print(f"http://{ADDRESS}:{port}/ is the page, for this machine alone. Ctrl-C ends it.", flush=True)
+    server = HTTPServer(application(recognizer, port), max_body_size=LARGEST * 2**20)
+    server.add_sockets(sockets)
+    print(f"http://{ADDRESS}:{port}/ is the page, for this machine alone. Ctrl-C ends it.", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.stop()
+        await server.close_all_connections()
+
+
+async def in_thread(slots, function, *arguments):
+    """What a function returns or raises, computed by a thread of its own that does not keep the process from ending.
+
+    Raises TimeoutError after `SECONDS`; the thread keeps its place among `slots`, a semaphore, until it is done.
+    """
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+
+    def settle(result, error):
+        slots.release()
+        if not done.cancelled():
+            done.set_exception(error) if error else done.set_result(result)
+
+    def work():
         try:
-            await asyncio.Event().wait()
-        finally:
-            server.stop()
-            await server.close_all_connections()
-            thread.shutdown(cancel_futures=True)
+            outcome = function(*arguments), None
+        except Exception as error:
+            outcome = None, error
+        with contextlib.suppress(RuntimeError):  # the app has ended
+            loop.call_soon_threadsafe(settle, *outcome)
+
+    async with asyncio.timeout(SECONDS):
+        await slots.acquire()
+        threading.Thread(target=work, daemon=True).start()
+        return await done
 
 
-def application(recognizer, port, thread):
+def application(recognizer, port):
     """The page's addresses, as a Tornado application."""
     template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
     files = {"": template.substitute(megabytes=LARGEST).encode()}
@@ -82,7 +111,7 @@ def application(recognizer, port, thread):
         default_handler_class=_Nothing,
         recognizer=recognizer,
         hosts={f"{name}:{port}" for name in (ADDRESS, "localhost")},
-        thread=thread,
+        slots=asyncio.Semaphore(AT_ONCE),
     )
 
 
@@ -99,7 +128,8 @@ class _Handler(RequestHandler):
         host, origin = self.request.headers.get("Host"), self.request.headers.get("Origin")
         same = origin == f"http://{host}" or (origin is None and self.request.method == "GET")
         if host not in self.settings["hosts"] or not same:
-            self.answer({"error": "this app answers to its own page alone"}, 403)
+            ports = ", ".join(sorted(f"http://{name}/" for name in self.settings["hosts"]))
+            self.answer({"error": f"the page is {ports}, and no other; a tunnel needs that port at both ends"}, 403)
 
     def data_received(self, chunk):
         """Drop what is posted."""
@@ -144,17 +174,21 @@ class _Recognition(_Handler):
 
     async def post(self, kind):
         name = self.get_query_argument("name", kind)
-        loop = asyncio.get_running_loop()
         try:
-            values = await loop.run_in_executor(self.settings["thread"], self.recognize, name, kind == "picture")
+            values = await in_thread(self.settings["slots"], self.recognize, name, kind == "picture")
         except FergitError as error:
             self.answer({"error": str(error)}, 400)
+        except TimeoutError:
+            self.answer({"error": f"{name}: takes more than {SECONDS} seconds"}, 400)
         else:
             self.answer(values)
 
     def recognize(self, name, thorough):
         start = time.perf_counter()
-        picture = decode(b"".join(self.chunks), name)
+        data = b"".join(self.chunks)
+        if formats.kind(data[:512]) == "HDR":
+            raise FergitError(f"{name}: is HDR, which OpenCV decodes by way of a file on the disk")
+        picture = decode(data, name, PIXELS)
         faces = self.settings["recognizer"].predict(picture, "bgr", thorough, name)
         return {
             "width": picture.shape[1],

@@ -9,13 +9,19 @@ false alarms and more. The second look finds 85 and 65 % of the heads turned by 
 this module; photographs.json beside it has the numbers.
 """
 
+import os
+import threading
+import weakref
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from fergit.core.errors import FergitError
 from fergit.core.faces import SIDE
 
+CASCADE = cv2.data.haarcascades + "haarcascade_frontalface_alt.xml"
 WINDOW = 24  # pixels: smaller faces are too few pixels for cascade and network
 SOUGHT = 48  # pixels of the smallest face in the searched copy: what the network takes
 STEP, NEIGHBORS = 1.2, 2  # from one size of the window to the next; windows that must agree
@@ -44,13 +50,61 @@ class Detection:
         Degrees by which the head is turned in the picture plane, clockwise as seen: 0, 30 or -30.
     """
 
-    box: tuple
+    box: tuple[int, int, int, int]
     confidence: float
     tilt: int = 0
 
 
+class OneAtATime:
+    """Something of OpenCV's that only one thread may use at a time: ``with it as thing``.
+
+    Pickled, or in a forked process, it is made again from the same arguments: threads and locks do not come along.
+    """
+
+    everything = weakref.WeakSet()
+
+    def __init__(self, make, *arguments):
+        self.make, self.arguments = make, arguments
+        self.forget()
+        self.everything.add(self)
+
+    def forget(self):
+        self.lock, self.thing = threading.Lock(), None
+
+    def __enter__(self):
+        self.lock.acquire()
+        try:
+            if self.thing is None:
+                self.thing = self.make(*self.arguments)
+        except BaseException:
+            self.lock.release()
+            raise
+        return self.thing
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+    def __reduce__(self):
+        return OneAtATime, (self.make, *self.arguments)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: [one.forget() for one in OneAtATime.everything])
+
+
+def read_cascade(file):
+    """OpenCV's cascade in a file, which its package brings."""
+    try:
+        cascade = cv2.CascadeClassifier(str(file) if Path(file).is_file() else "")
+    except (cv2.error, SystemError):
+        cascade = cv2.CascadeClassifier()
+    if cascade.empty():
+        raise FergitError(f"{file}: missing or damaged; install opencv-python-headless again")
+    return cascade
+
+
 class CascadeDetector:
-    """Finds upright faces that look at the camera.
+    """Finds upright faces that look at the camera. Threads may share one; it searches one picture at a time.
 
     It searches a copy of the picture in which the smallest face sought has 48 pixels, so that the time depends on
     `smallest` and hardly on the picture's size.
@@ -62,20 +116,22 @@ class CascadeDetector:
         the time.
     """
 
-    def __init__(self, smallest=1 / 10):
+    def __init__(self, smallest: float = 1 / 10):
         self.smallest = smallest
-        self.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_alt.xml")
+        self.cascade = OneAtATime(read_cascade, CASCADE)
+        with self.cascade:  # so that a missing file is known at once
+            pass
 
-    def __call__(self, gray, thorough=True):
+    def __call__(self, gray: np.ndarray, thorough: bool = True) -> list[Detection]:
         """Find the faces of a picture.
 
         Parameters
         ----------
         gray : uint8 (height, width)
         thorough : bool
-            Where nothing is found, look again for somewhat larger faces: beyond the border, enlarged, and with the
-            head turned by 30 degrees either way. Takes several times as long; films do without, for they show the
-            face again. Left out where the picture is so long and thin that its turned copy would take gigabytes.
+            Look again for somewhat larger faces: beyond the border, enlarged, and with the head turned by 30 degrees
+            either way. Takes several times as long; films do without, because they show the face again. Left out where
+            the picture is so long and thin that its turned copy would take gigabytes.
 
         Returns
         -------
@@ -89,20 +145,22 @@ class CascadeDetector:
             copy = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
         sought = self.smallest * min(height, width)
         found = self._search(copy, np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]), 0, sought * scale)
-        if not found and thorough:
+        if thorough:
             scale = max(1, ENLARGED / min(copy.shape)) * scale
             for tilt in TILTS:
                 turned, there = _turned(gray if scale >= 1 else copy, gray.shape, scale, tilt)
-                if turned is not None and (found := self._search(turned, there, tilt, LARGER * sought * scale)):
-                    break
-        return found
+                if turned is not None:
+                    again = self._search(turned, there, tilt, LARGER * sought * scale)
+                    found += [one for one in again if not any(_same(one.box, other.box) for other in found)]
+        return sorted(found, key=lambda one: -one.box[2])
 
     def _search(self, image, there, tilt, sought):
         """Search an image which `there`, an affine map (2, 3), makes of the picture's coordinates."""
         sought = max(WINDOW, round(sought))
-        boxes, _, weights = self.cascade.detectMultiScale3(
-            image, STEP, NEIGHBORS, minSize=(sought, sought), outputRejectLevels=True
-        )
+        with self.cascade as cascade:
+            boxes, _, weights = cascade.detectMultiScale3(
+                image, STEP, NEIGHBORS, minSize=(sought, sought), outputRejectLevels=True
+            )
         back = cv2.invertAffineTransform(there)
         scale = np.hypot(back[0, 0], back[0, 1])
         found = []
@@ -114,7 +172,7 @@ class CascadeDetector:
             # Of boxes about the same place, the one that the cascade is surest of stays.
             if confidence >= 0.5 and not any(_same(box, other.box) for other in found):
                 found.append(Detection(box, float(confidence), tilt))
-        return sorted(found, key=lambda one: -one.box[2])
+        return found
 
 
 def _same(one, other):
@@ -140,7 +198,7 @@ def _turned(image, shape, scale, tilt):
     return turned, matrix
 
 
-def crop(gray, detection, frame=FRAME):
+def crop(gray: np.ndarray, detection: Detection, frame: float = FRAME) -> np.ndarray:
     """Cut out a face, upright and framed as the training images are, and resize it to 48x48.
 
     Parameters

@@ -1,87 +1,170 @@
-"""Photographs and films, read whatever their format, size and depth."""
+"""Photographs, read whatever their format, size and depth; and what a folder holds of them and of films."""
 
 import contextlib
 import os
+import stat
+import threading
+from collections import Counter
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from fergit.core.errors import FergitError
-from fergit.data.images import _size  # private there only because committed results depend on that file's bytes
+from fergit.use import formats
 
-PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-FILMS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".wmv")
 LARGEST = 250  # million pixels; 750 MB once decoded
 LONGEST = 65500  # pixels of a side: what libjpeg reads and writes
+FILE = 2  # GiB of a file
 COLORS = {"gray": 2, "bgr": 3, "rgb": 3}  # with the number of dimensions
+ALLOWED = "JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000, PNM, PFM, Sun raster, HDR and, with pillow-heif, HEIC"
 
 
-def is_film(path):
-    """Whether a file's name is that of a film."""
-    return Path(path).suffix.lower() in FILMS
+def is_film(path: str | Path) -> bool:
+    """Whether a file is a film, by its first bytes, or where these say nothing by its name."""
+    kind = None
+    with contextlib.suppress(OSError):
+        if stat.S_ISREG(os.stat(path).st_mode):
+            with open(path, "rb") as file:
+                kind = formats.kind(file.read(512))
+    return kind == "film" if kind else Path(path).suffix.lower() in formats.FILMS
 
 
-def find(folder):
-    """The photographs and films in a folder and the folders in it, sorted; hidden ones are left out.
+def find(folder: Path, refuse=None) -> tuple[list[Path], Counter]:
+    """The photographs and films in a folder and the folders in it, linked ones too, and what else lies there.
 
-    Raises
-    ------
-    FergitError
-        There are none.
+    Parameters
+    ----------
+    folder : Path
+    refuse : callable, optional
+        Takes a FergitError for each folder that cannot be opened; without it the first one is raised.
+
+    Returns
+    -------
+    files : list of Path
+        Sorted; what begins as a picture or is named like one. Hidden files are left out.
+    others : Counter
+        {suffix: number} of all other files.
     """
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PHOTOGRAPHS + FILMS and file.is_file())
-    files = [file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
-    if not files:
-        raise FergitError(f"{folder}: holds no photograph or film; looked for {', '.join(PHOTOGRAPHS + FILMS)}")
-    return files
+    files, others, seen = [], Counter(), set()
+
+    def report(error):
+        error = FergitError(f"{error.filename}: {error.strerror}")
+        if refuse is None:
+            raise error
+        refuse(error)
+
+    for path, folders, names in os.walk(folder, onerror=report, followlinks=True):
+        seen.add(os.path.realpath(path))
+        # A link to a folder that was seen would lead round in circles, or to the same pictures again.
+        places = {name: os.path.realpath(os.path.join(path, name)) for name in sorted(folders) if name[0] != "."}
+        folders[:] = [name for name, place in places.items() if place not in seen]
+        for name in names:
+            file = Path(path, name)
+            if name.startswith("."):
+                continue
+            if _is_picture(file):
+                files.append(file)
+            else:
+                kind = file.suffix.lower() or "without suffix"
+                others[kind if file.is_file() else "broken link" if file.is_symlink() else "no file"] += 1
+    return sorted(files), others
 
 
-def read(path):
+def _is_picture(file):
+    suffix = file.suffix.lower()
+    if not file.is_file():
+        return False
+    if suffix in formats.PHOTOGRAPHS + formats.FILMS + formats.OTHERS:
+        return True
+    if suffix in formats.SOUND:
+        return False
+    try:
+        with open(file, "rb") as opened:
+            return formats.kind(opened.read(512)) is not None
+    except OSError:
+        return False
+
+
+def read(path: str | Path) -> np.ndarray:
     """Read a photograph, turned as the camera noted (EXIF).
 
     Parameters
     ----------
     path : path
-        JPEG, PNG, WebP, BMP or TIFF, whatever its suffix.
+        A file of the formats `ALLOWED`, whatever its suffix.
 
     Returns
     -------
     uint8 (height, width, 3)
-        Blue, green, red; 16 bits become 8.
+        Blue, green, red; 16 bits become 8, floats of 0 to 1 too.
 
     Raises
     ------
     FergitError
         Not such a file, cut short, or too large.
     """
+    if Path(path).suffix.lower() in formats.OTHERS:
+        raise FergitError(f"{path}: such files cannot be read; save the picture as JPEG or PNG")
     try:
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            about = os.fstat(file.fileno())
+            if stat.S_ISREG(about.st_mode) and about.st_size > FILE * 2**30:
+                raise FergitError(f"{path}: has {about.st_size / 2**30:.1f} GiB; allowed: {FILE}")
+            if stat.S_ISCHR(about.st_mode):
+                raise FergitError(f"{path}: is a device and no file")
+            data = file.read(512)
+            if formats.kind(data) not in (None, "film"):
+                data += file.read(FILE * 2**30 - len(data))
     except OSError as error:
         raise FergitError(f"{path}: {error.strerror or error}") from None
+    except MemoryError:
+        raise FergitError(f"{path}: is too large for the memory") from None
     return decode(data, path)
 
 
-def decode(data, name):
-    """Decode a photograph's file: as `read`, of bytes that the messages call `name`."""
-    size = _size(data)
-    # The other formats' headers are not looked at, and OpenCV has a limit of its own.
-    if size is None and data.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF")):
+def decode(data: bytes, name: str | Path, largest: float = LARGEST) -> np.ndarray:
+    """Decode a photograph's file of at most `largest` million pixels: as `read`, of bytes that messages call `name`."""
+    kind, size = formats.kind(data[:512]), formats.size(data)
+    if kind in (None, "film"):
+        raise FergitError(f"{name}: not a photograph that can be read; allowed: {ALLOWED}")
+    if size is None:
         raise FergitError(f"{name}: the file is damaged or cut short")
-    if size and size[0] * size[1] > LARGEST * 1e6:
-        raise FergitError(f"{name}: is {size[0]}x{size[1]} pixels; allowed: {LARGEST} million")
-    image = None
-    if data:
-        with quiet(), contextlib.suppress(cv2.error):
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    if image is None:
-        raise FergitError(f"{name}: not a photograph that can be read; allowed: JPEG, PNG, WebP, BMP and TIFF")
-    if max(image.shape) > LONGEST:
-        raise FergitError(f"{name}: is {image.shape[1]}x{image.shape[0]} pixels; allowed: {LONGEST} a side")
+    if size[0] * size[1] > largest * 1e6:
+        raise FergitError(f"{name}: is {size[0]}x{size[1]} pixels; allowed: {largest:g} million")
+    if max(size) > LONGEST:
+        raise FergitError(f"{name}: is {size[0]}x{size[1]} pixels; allowed: {LONGEST} a side")
+    image = _heic(data, name) if kind == "HEIC" else None
+    try:
+        if image is None:
+            with quiet():
+                image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        if image is None:
+            raise FergitError(f"{name}: cannot be decoded; the file is damaged, or of a kind that OpenCV does not read")
+        if image.dtype == np.uint16:
+            image = (image // 257).astype(np.uint8)
+        elif image.dtype != np.uint8:
+            image = (np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
+    except (cv2.error, MemoryError) as error:
+        why = "is too large for the memory" if isinstance(error, MemoryError) else "cannot be decoded"
+        raise FergitError(f"{name}: {why}") from None
     return image
 
 
-def to_gray(image, color):
+def _heic(data, name):
+    """A HEIC photograph, blue, green, red, by the optional package pillow-heif."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise FergitError(f"{name}: is HEIC; `pip install pillow-heif` makes it readable") from None
+    try:
+        heif = pillow_heif.open_heif(data, convert_hdr_to_8bit=True, bgr_mode=True)
+        return np.ascontiguousarray(np.asarray(heif)[:, :, :3])
+    except Exception as error:  # whatever that package raises
+        raise FergitError(f"{name}: cannot be decoded ({error})") from None
+
+
+def to_gray(image: np.ndarray, color: str) -> np.ndarray:
     """An array as 8-bit gray.
 
     Parameters
@@ -134,73 +217,38 @@ def drawn(count, seed=0):
     return pictures
 
 
-class Film:
-    """The frames of a film or a camera, one at a time.
+class _Silence:
+    """How many threads want the process's standard error dropped; the first redirects it, the last brings it back."""
 
-    Attributes
-    ----------
-    name : str
-    frames : int
-        As many as the film says to have; 0 where it does not say, as a camera.
-    rate : float
-        Frames a second, 25 where the film does not say.
+    lock, wanted, stderr = threading.Lock(), 0, None
 
-    Raises
-    ------
-    FergitError
-        It cannot be opened.
-    """
+    @classmethod
+    def end(cls):
+        """In a forked process, where the threads that wanted it are not."""
+        cls.lock = threading.Lock()
+        if cls.wanted:
+            cls.wanted = 0
+            os.dup2(cls.stderr, 2)
 
-    def __init__(self, source):
-        """`source`: a film's path, or a camera's number."""
-        self.camera = isinstance(source, int)
-        self.name = f"camera {source}" if self.camera else str(source)
-        if not self.camera and not Path(source).is_file():
-            raise FergitError(f"{source}: no such file")
-        os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
-        with quiet():
-            self.capture = cv2.VideoCapture(source if self.camera else str(source))
-        if not self.capture.isOpened():
-            raise FergitError(
-                f"{self.name}: no such camera, or another program has it"
-                if self.camera
-                else f"{self.name}: not a film that can be read"
-            )
-        self.frames = 0 if self.camera else max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self.rate = self.capture.get(cv2.CAP_PROP_FPS) or 25.0
 
-    def __iter__(self):
-        """Yield uint8 (height, width, 3), blue, green, red.
-
-        Raises
-        ------
-        FergitError
-            At the end, where a tenth or more of the film's frames are missing (the count is an estimate in some
-            formats).
-        """
-        read = 0
-        try:
-            while True:
-                with quiet():
-                    there, frame = self.capture.read()
-                if not there:
-                    break
-                read += 1
-                yield frame
-        finally:
-            self.capture.release()
-        if read < 0.9 * self.frames or not read:
-            raise FergitError(f"{self.name}: ends after {read} of {self.frames} frames; it is damaged or cut short")
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Silence.end)
 
 
 @contextlib.contextmanager
 def quiet():
     """Drop what OpenCV's decoders write to the process's standard error past Python."""
-    stderr = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    with _Silence.lock:
+        if not _Silence.wanted:
+            _Silence.stderr = os.dup(2)
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        _Silence.wanted += 1
     try:
         yield
     finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
+        with _Silence.lock:
+            _Silence.wanted -= 1
+            if not _Silence.wanted:
+                os.dup2(_Silence.stderr, 2)
+                os.close(_Silence.stderr)

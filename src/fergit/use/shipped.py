@@ -7,10 +7,11 @@ everything else. `load_network` makes a Keras model of the first:
     network = load_network()
 
 Kernels are rounded to float16 (both files hold the same rounded values, the ONNX file as float32, which every reader
-of ONNX understands), biases and normalizations stay float32. With five poolings the last pair and the third residual
-block work on maps of 1x1 pixel, where eight ninths of each 3x3 kernel meet nothing but padding: they never take part
-in a result and never learn, so only the kernels' centres are written, and `load_network` puts zeros around them. That
-leaves 2.4 of the 9.8 million parameters.
+of ONNX understands), biases and normalizations stay float32. On maps of 1x1 pixel eight ninths of each 3x3 kernel meet
+nothing but padding. They never take part in a result and never learn, so only the kernels' centres are written, and
+`load_network` puts zeros around them. Five poolings that round down lead to such maps, six that round up do not.
+
+The last layer is divided by one temperature, fitted on the validation part, so that probabilities are calibrated.
 """
 
 import contextlib
@@ -23,9 +24,18 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import write_arrays, write_atomically
 
-WEIGHTS = paths.MODELS / "fergit-residual.npz"
-ONNX = paths.MODELS / "fergit-residual.onnx"
-TOLD = ("dataset", "model", "network", "seed", "best_epoch", "best_val_accuracy", "classes")  # of training.json
+SHIPPED = "fergit", "residual"  # the network that comes with the repository
+
+
+def file(dataset, model, suffix):
+    """The path of one of a network's two files, ``models/<dataset>-<model>.npz`` or ``.onnx``.
+
+    The same for ``fergit_best`` as for ``fergit``: the better recipe's network takes the place of the paper's.
+    """
+    return paths.MODELS / f"{dataset.removesuffix('_best')}-{model}{suffix}"
+
+
+WEIGHTS, ONNX = file(*SHIPPED, ".npz"), file(*SHIPPED, ".onnx")
 OPSET = 15  # old enough for OpenCV, new enough for all layers
 
 
@@ -38,22 +48,51 @@ def ship(dataset, model, seed):
     ----------
     dataset, model : str
     seed : int
-        Which training; it must have been saved by `fergit.engine.training.save_training`.
+        Which training. Its weights and the validation part of its predictions.csv must be there.
 
     Raises
     ------
     FergitError
-        That training or the package onnx is not there.
+        One of these, or the package onnx, is not there.
     """
-    from fergit.engine.training import load_trained
+    network, about = prepare(dataset, model, seed)
+    save_network(network, about, file(dataset, model, ""))
+
+
+def prepare(dataset, model, seed):
+    """A trained network with calibrated probabilities, and what its files are to say of it: (keras.Model, dict)."""
+    from fergit.engine.trained import SUMMARY, load_trained
 
     network, training = load_trained(dataset, model, seed)
-    save_network(network, about(training), paths.MODELS / f"{dataset}-{model}")
+    temperature = fit_temperature(dataset, model, seed)
+    about = {name: training[name] for name in SUMMARY} | {"temperature": temperature}
+    return soften(network, temperature), about
 
 
-def about(training):
-    """What the shipped files say of a training, from its training.json: dict, for `save_network`."""
-    return {name: training[name] for name in TOLD}
+def fit_temperature(dataset, model, seed):
+    """The temperature of one training, from its validation images in predictions.csv: float."""
+    from fergit.analysis.calibration import temperature
+
+    return round(temperature(predictions_of(dataset, model, seed, "validation")), 4)
+
+
+def predictions_of(dataset, model, seed, split):
+    """One training's rows of predictions.csv, of one part: DataFrame."""
+    from fergit.core.predictions import read_predictions
+
+    path = paths.results(dataset, model) / "predictions.csv"
+    table = read_predictions(path, split)
+    table = table[table["seed"] == seed].reset_index(drop=True)
+    if table.empty:
+        raise FergitError(f"{paths.relative(path)}: has no seed {seed}; `dvc repro` writes those of params.yaml")
+    return table
+
+
+def soften(network, temperature):
+    """Divide a network's logits by a temperature, in place; returns it."""
+    for variable in network.layers[-1].weights:
+        variable.assign(variable / temperature)
+    return network
 
 
 def rounded(network):
@@ -66,7 +105,7 @@ def rounded(network):
 
 def read_about(path=WEIGHTS):
     """What a file of `save_network` says of itself: dict with ``model``, ``classes``, ``network`` and, of a training,
-    ``dataset``, ``seed``, ``best_epoch``, ``best_val_accuracy``.
+    ``dataset``, ``seed``, ``best_epoch``, ``temperature`` and more.
 
     Raises
     ------
@@ -119,6 +158,13 @@ def load_network(path=WEIGHTS):
     return network
 
 
+def missing(path):
+    """The error of a file that is not there."""
+    return FergitError(
+        f"{paths.relative(path)}: no such file; `python src/run.py ship {' '.join(SHIPPED)} 0` writes it"
+    )
+
+
 @contextlib.contextmanager
 def _reading(path):
     """Say of a file that cannot be read what is wrong with it."""
@@ -126,7 +172,7 @@ def _reading(path):
     try:
         yield
     except FileNotFoundError:
-        raise FergitError(f"{name}: no such file; `python src/run.py ship fergit residual 0` writes it") from None
+        raise missing(path) from None
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         message = (str(error) or type(error).__name__).splitlines()[0]
         raise FergitError(f"{name}: not a file that ship wrote ({message})") from None
@@ -137,7 +183,7 @@ def _core(variable, layer):
     values = np.asarray(variable.value)
     if variable.name != "kernel":
         return values
-    if values.ndim == 4 and layer.sees_one_pixel:
+    if values.ndim == 4 and layer.input.shape[1:3] == (1, 1):
         middle = [size // 2 for size in values.shape[:2]]
         values = values[middle[0] : middle[0] + 1, middle[1] : middle[1] + 1]
     return values.astype(np.float16)
@@ -163,6 +209,8 @@ def _onnx_model(network, arrays, about):
     except ImportError:
         raise FergitError("the package onnx is missing; `.venv/bin/pip install onnx` brings it") from None
 
+    import keras
+
     nodes, constants, names = [], [], {}
 
     def constant(layer, name, change=lambda values: values):
@@ -174,37 +222,38 @@ def _onnx_model(network, arrays, about):
         nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
         return output
 
+    layers = keras.layers
     for layer in network.layers:
-        kind = layer.__class__.__name__
+        name = layer.name
         inputs = layer.input if isinstance(layer.input, list) else [layer.input]
         inputs = [names.get(id(tensor)) for tensor in inputs]
-        name = layer.name
-        if kind == "InputLayer":
+        if isinstance(layer, layers.InputLayer):
             output = "image"
-        elif kind == "Convolution":
+        elif isinstance(layer, layers.Conv2D):
             kernel = constant(layer, "kernel", lambda values: values.transpose(3, 2, 0, 1))
             pads = [size // 2 for size in arrays[kernel].shape[:2]] * 2
             output = add("Conv", [*inputs, kernel, constant(layer, "bias")], name, pads=pads)
             if layer.activation.__name__ == "relu":
                 output = add("Relu", [output], f"{name}_relu")
-        elif kind == "BatchNormalization":
+        elif isinstance(layer, layers.BatchNormalization):
             parts = [constant(layer, part) for part in ("gamma", "beta", "moving_mean", "moving_variance")]
             output = add("BatchNormalization", [*inputs, *parts], name, epsilon=layer.epsilon)
-        elif kind == "ReLU":
+        elif isinstance(layer, layers.ReLU):
             output = add("Relu", inputs, name)
-        elif kind == "Add":
+        elif isinstance(layer, layers.Add):
             output = add("Add", inputs, name)
-        elif kind == "MaxPooling2D":
-            output = add("MaxPool", inputs, name, kernel_shape=[2, 2], strides=[2, 2])
-        elif kind == "Dropout":
+        elif isinstance(layer, layers.MaxPooling2D):
+            rounds_up = {"ceil_mode": 1} if layer.padding == "same" else {}
+            output = add("MaxPool", inputs, name, kernel_shape=[2, 2], strides=[2, 2], **rounds_up)
+        elif isinstance(layer, layers.Dropout):
             (output,) = inputs  # at work in training only
-        elif kind == "GlobalAveragePooling2D":
+        elif isinstance(layer, layers.GlobalAveragePooling2D):
             output = add("Flatten", [add("GlobalAveragePool", inputs, name)], f"{name}_flat")
-        elif kind == "Dense":
+        elif isinstance(layer, layers.Dense):
             output = add("Gemm", [*inputs, constant(layer, "kernel"), constant(layer, "bias")], f"{name}_logits")
             output = add("Softmax", [output], "probabilities", axis=1)
         else:
-            raise FergitError(f"{name}: a layer of kind {kind} cannot be written as ONNX")
+            raise FergitError(f"{name}: a layer of kind {type(layer).__name__} cannot be written as ONNX")
         names[id(layer.output)] = output
 
     graph = helper.make_graph(

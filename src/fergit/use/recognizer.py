@@ -1,6 +1,6 @@
 """Expressions in your own photographs: find the faces, cut them out as the training images are, name the expression.
 
-    from fergit.use.predict import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer
     for face in ExpressionRecognizer().predict("photo.jpg"):
         print(face.box, face.label, face.probability)
 
@@ -16,12 +16,12 @@ import numpy as np
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
+from fergit.core.faces import EXPRESSIONS as CLASSES
 from fergit.core.faces import SIDE
-from fergit.use.detection import CascadeDetector, crop
+from fergit.use.detection import CascadeDetector, OneAtATime, crop
 from fergit.use.photographs import read, to_gray
-
-CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # FERGIT's order: the network's outputs
-NETWORK = paths.MODELS / "fergit-residual.onnx"
+from fergit.use.shipped import ONNX as NETWORK
+from fergit.use.shipped import missing
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,27 @@ class Face:
         Degrees by which the head is turned, clockwise: 0, 30 or -30.
     """
 
-    box: tuple
-    probabilities: dict
+    box: tuple[int, int, int, int]
+    probabilities: dict[str, float]
     confidence: float
     tilt: int = 0
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The most probable expression."""
         return max(self.probabilities, key=self.probabilities.get)
 
     @property
-    def probability(self):
+    def probability(self) -> float:
         """The probability of `label`."""
         return max(self.probabilities.values())
 
 
 class ExpressionRecognizer:
     """Finds faces and names their expressions.
+
+    Threads may share one: it takes one picture at a time, as fast as a single thread would. For more speed use
+    processes, each with its own; it can be pickled, and forked and spawned workers load the network again.
 
     Parameters
     ----------
@@ -72,22 +75,19 @@ class ExpressionRecognizer:
         There is no such network, or it is none.
     """
 
-    def __init__(self, network=NETWORK, smallest=1 / 10):
+    def __init__(self, network: str | Path = NETWORK, smallest: float = 1 / 10):
         self.detect = CascadeDetector(smallest)
-        name = paths.relative(network)
-        if not Path(network).is_file():
-            raise FergitError(f"{name}: no such file; `python src/run.py ship fergit residual 0` writes it")
-        try:
-            self.network = cv2.dnn.readNetFromONNX(str(network))
-            # Winograd's short cut in 3x3 convolutions loses digits.
-            self.network.enableWinograd(False)
-            outputs = self._probabilities(np.zeros((1, SIDE, SIDE), np.uint8)).shape[1:]
-        except cv2.error:
-            outputs = None
-        if outputs != (len(CLASSES),):
-            raise FergitError(f"{name}: not a network of 48x48 faces and {len(CLASSES)} expressions")
+        self.network = OneAtATime(read_network, network)
+        with self.network:  # so that a wrong file is known at once
+            pass
 
-    def predict(self, image, color=None, thorough=True, name="image"):
+    def predict(
+        self,
+        image: str | Path | np.ndarray | list,
+        color: str | None = None,
+        thorough: bool = True,
+        name: str = "image",
+    ) -> list[Face]:
         """Find the faces of a picture, or of each of several, and name their expressions.
 
         Parameters
@@ -96,7 +96,7 @@ class ExpressionRecognizer:
         color : "gray", "bgr" or "rgb"
             What arrays hold; files say it themselves.
         thorough : bool
-            Look again, more slowly, where no face is found (see `fergit.use.detection.CascadeDetector`).
+            Look again, more slowly, for tilted and cut off faces (see `fergit.use.detection.CascadeDetector`).
         name : str
             What messages call an array.
 
@@ -120,17 +120,16 @@ class ExpressionRecognizer:
             if not found:
                 return []
             probabilities = self._probabilities(np.stack([crop(gray, one) for one in found]))
-        except (cv2.error, MemoryError):
+        except (cv2.error, MemoryError) as error:
+            why = "memory is short" if isinstance(error, MemoryError) else f"OpenCV says: {str(error).splitlines()[-1]}"
             size = f"{image.shape[1]}x{image.shape[0]} pixels"
-            raise FergitError(
-                f"{name}: cannot be searched for faces; {size} are too many for OpenCV or for the memory"
-            ) from None
+            raise FergitError(f"{name}: cannot be searched for faces, {size}; {why}") from None
         return [
             Face(one.box, dict(zip(CLASSES, row.tolist(), strict=True)), one.confidence, one.tilt)
             for one, row in zip(found, probabilities, strict=True)
         ]
 
-    def predict_faces(self, faces, color="gray"):
+    def predict_faces(self, faces: np.ndarray | list[np.ndarray], color: str = "gray") -> np.ndarray:
         """Name the expressions of ready crops, each one face framed as in the training images.
 
         Parameters
@@ -160,5 +159,27 @@ class ExpressionRecognizer:
 
     def _probabilities(self, faces):
         """float32 (n, 7) of uint8 (n, 48, 48)."""
-        self.network.setInput(faces[:, np.newaxis].astype(np.float32) / np.float32(255))
-        return self.network.forward().copy()  # OpenCV's own memory, which the next call overwrites
+        with self.network as network:
+            return compute(network, faces)
+
+
+def read_network(path):
+    """OpenCV's network of an ONNX file that takes 48x48 faces and gives the seven expressions."""
+    name = paths.relative(path)
+    if not Path(path).is_file():
+        raise missing(path)
+    try:
+        network = cv2.dnn.readNetFromONNX(str(path))
+        network.enableWinograd(False)  # a short cut in 3x3 convolutions that loses digits
+        outputs = compute(network, np.zeros((1, SIDE, SIDE), np.uint8)).shape[1:]
+    except cv2.error:
+        outputs = None
+    if outputs != (len(CLASSES),):
+        raise FergitError(f"{name}: not a network of 48x48 faces and {len(CLASSES)} expressions")
+    return network
+
+
+def compute(network, faces):
+    """Probabilities, float32 (n, classes), of uint8 (n, 48, 48)."""
+    network.setInput(faces[:, np.newaxis].astype(np.float32) / np.float32(255))
+    return network.forward().copy()  # OpenCV's own memory, which the next call overwrites

@@ -1,0 +1,291 @@
+"""What a study found, as numbers: each variant with its spread, and how much the value that is varied matters."""
+
+import json
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from fergit.analysis import claims, metrics
+from fergit.core.errors import FergitError
+from fergit.core.files import read_table
+from fergit.paper import published
+
+TABLES = {  # what the study leaves, and what is read of it
+    "predictions": ("variant", "network", "seed", "split", "sample_id", "group", "label"),
+    "trainings": ("variant", "network", "seed", "trained", "train_accuracy", "validation_accuracy", "accuracy"),
+}
+
+
+def read(folder):
+    """The tables of a study's folder: predictions of the test set, trainings.
+
+    Raises
+    ------
+    FergitError
+        One is missing, or no such table.
+    """
+    remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
+    options = {"dtype": {"variant": str, "group": str}, "keep_default_na": False}
+    predictions, trainings = (
+        read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items()
+    )
+    return predictions[predictions["split"] == "test"].drop(columns="split"), trainings
+
+
+def are_draws(vary):
+    """Whether the values of a study are equals, such as random splits, so that their mean says something."""
+    return vary.endswith((".seed", ".fold"))
+
+
+def summary(name, study, predictions, trainings, evaluate, protocol=None):
+    """All of a study's metrics.json, which is all that tables and pages read.
+
+    Parameters
+    ----------
+    name : str
+    study : dict
+        Its entry in studies/params.yaml.
+    predictions, trainings : DataFrame
+        Of `read`.
+    evaluate : dict
+        That section of params.yaml.
+    protocol : str, optional
+        How params.yaml splits CK+, where the study does not say.
+    """
+    draws = are_draws(study["vary"])
+    variants = by_variant(predictions, trainings, evaluate["confidence_level"])
+    protocol = study["set"].get(f"{study['dataset']}.split.protocol", protocol)
+    paper = {network: _paper(study["dataset"], network, protocol) for network in study["models"]}
+    return metrics.rounded(
+        {
+            "study": name,
+            **{key: study[key] for key in ("question", "dataset", "set", "vary")},
+            "confidence_level": evaluate["confidence_level"],
+            "paper": paper,
+            "variants": variants.astype(object).where(variants.notna(), None).to_dict("records"),
+            "draws": over_draws(predictions, trainings, evaluate, paper) if draws else {},
+            "networks": networks_over_draws(predictions, trainings, evaluate) if draws else None,
+            "against_first": [] if draws else against_first(predictions, trainings, evaluate),
+            "claims": _claims(study["dataset"], predictions, evaluate) if draws and protocol == "frames" else [],
+        }
+    )
+
+
+def _claims(dataset, predictions, evaluate):
+    """The paper's claims on CK+, judged by random splits, as records."""
+    checked = claims.check(dataset, {}, evaluate, "frames", splits=predictions)
+    return json.loads(checked.to_json(orient="records", double_precision=6))
+
+
+def _paper(dataset, network, protocol):
+    """What the paper's table has for a network: ``accuracy`` and, by class, ``named``; None where there is no table."""
+    table = claims.paper_table(dataset, network, protocol)
+    return table and {"accuracy": table["accuracy"], "named": published.named_per_image(table)}
+
+
+def by_variant(predictions, trainings, level):
+    """The test scores of each variant and network over its trainings.
+
+    Returns
+    -------
+    DataFrame
+        ``variant``, ``network``, ``trainings``, ``failed`` (never left the class prior), ``mean``, ``sd`` and the ends
+        ``low`` and ``high`` of Student's t interval of the mean (NaN for one training), ``macro_f1`` (mean),
+        ``validation`` and ``training`` (mean accuracies of the kept weights), ``named``: by class, how many images are
+        called so for each image of it; None for a class without images.
+    """
+    rows = []
+    for (variant, network), group in trainings.groupby(["variant", "network"], sort=False):
+        low, high = metrics.over_seeds(group["accuracy"], level) or (None, None)
+        tested = _of(predictions, variant, network)
+        rows.append(
+            {
+                "variant": variant,
+                "network": network,
+                "trainings": len(group),
+                "failed": int((~group["trained"]).sum()),
+                "mean": group["accuracy"].mean(),
+                "sd": group["accuracy"].std(),
+                "low": low,
+                "high": high,
+                "macro_f1": metrics.macro_f1(metrics.confusions(tested)).mean(),
+                "validation": group["validation_accuracy"].mean(),
+                "training": group["train_accuracy"].mean(),
+                "named": metrics.named_per_image(tested),
+            }
+        )
+    return pd.DataFrame(rows).astype({"low": float, "high": float})
+
+
+def _of(predictions, variant, network):
+    """The predictions of one variant and network, as in predictions.csv of a network."""
+    inside = (predictions["variant"] == variant) & (predictions["network"] == network)
+    return predictions[inside].drop(columns=["variant", "network", "group"])
+
+
+def against_first(predictions, trainings, evaluate):
+    """Each variant less the first one, by network, on the same test images and with the same seeds.
+
+    Variants of which a training failed are left out: they compare nothing.
+
+    Returns
+    -------
+    list of dict
+        ``network``, ``variant``, ``seeds`` (how many), ``difference`` (of mean accuracies), ``low`` and ``high`` (over
+        images, paired bootstrap), ``over_seeds`` (Student's t interval, None for one seed), ``test`` and its ``p``: the
+        paired t test over seeds, or McNemar's where there is one seed; and ``p_holm``, corrected for all rows.
+    """
+    rows = []
+    for network, group in trainings.groupby("network", sort=False):
+        accuracies = group.pivot(index="seed", columns="variant", values="accuracy")
+        sound = group.groupby("variant")["trained"].all()
+        first, *others = group["variant"].unique()
+        for variant in others:
+            if not (sound[first] and sound[variant]):
+                continue
+            found = metrics.compare(*(_of(predictions, one, network) for one in (first, variant)), evaluate)
+            differences = accuracies[variant] - accuracies[first]
+            several = len(differences) > 1
+            rows.append(
+                {
+                    "network": network,
+                    "variant": variant,
+                    "seeds": len(differences),
+                    **{key: found[key] for key in ("difference", "low", "high")},
+                    "over_seeds": metrics.over_seeds(differences, evaluate["confidence_level"]),
+                    "test": "paired t test over seeds" if several else "McNemar's test",
+                    "p": paired_t(differences) if several else found["mcnemar"][0]["p"],
+                }
+            )
+    for row, p in zip(rows, metrics.holm([row["p"] for row in rows]) if rows else (), strict=True):
+        row["p_holm"] = p
+    return rows
+
+
+def paired_t(differences):
+    """p of the hypothesis that the mean of paired differences is 0; 1 or 0 where all differences are the same."""
+    if np.ptp(differences) < 1e-12:
+        return float(abs(differences.iloc[0]) < 1e-12)
+    return float(stats.ttest_1samp(differences, 0).pvalue)
+
+
+def over_draws(predictions, trainings, evaluate, paper):
+    """The accuracy over draws such as splits, with its spread over draws and its interval over images or persons.
+
+    Returns
+    -------
+    dict
+        By network: ``draws``, ``trainings``, ``failed``; of the accuracies of the draws, each the mean of its
+        trainings, ``mean``, ``sd``, ``lowest``, ``highest``, and how many are ``below``, ``equal`` to and ``above`` the
+        paper's once rounded like it (None where the paper has no such table); over all tests ``accuracy``, ``low`` and
+        ``high`` (bootstrap that draws whole persons, or images where persons are unknown), ``tests``, ``images``
+        (different ones), ``people`` (0 where unknown), ``by_person`` (by name, tests that were right and all tests;
+        empty where unknown) and ``recalls``: by class its ``tests`` and the share of them that is ``right``.
+    """
+    found = {}
+    for network, group in trainings.groupby("network", sort=False):
+        table = predictions[predictions["network"] == network]
+        right = _right(table)
+        drawn = _by_person(right, table)
+        accuracies = group.groupby("variant", sort=False)["accuracy"].mean()
+        signs = np.sign(accuracies.round(2) - paper[network]["accuracy"]) if paper[network] else None
+        recalls = right.groupby(table["label"], sort=False).agg(["size", "mean"])
+        low, high = _interval(drawn, evaluate)
+        found[network] = {
+            "draws": len(accuracies),
+            "trainings": len(group),
+            "failed": int((~group["trained"]).sum()),
+            "mean": accuracies.mean(),
+            "sd": accuracies.std() if len(accuracies) > 1 else None,
+            "lowest": accuracies.min(),
+            "highest": accuracies.max(),
+            **{
+                key: None if signs is None else int((signs == sign).sum())
+                for key, sign in (("below", -1), ("equal", 0), ("above", 1))
+            },
+            "accuracy": drawn["sum"].sum() / drawn["size"].sum(),
+            "low": low,
+            "high": high,
+            "tests": len(table),
+            "images": table["sample_id"].nunique(),
+            "people": len(drawn) if _people_are_known(table) else 0,
+            "by_person": drawn.T.to_dict("list") if _people_are_known(table) else {},
+            "recalls": {key: {"tests": int(row["size"]), "right": row["mean"]} for key, row in recalls.iterrows()},
+        }
+    return found
+
+
+def networks_over_draws(predictions, trainings, evaluate):
+    """The second network of a study of draws less its first, on the same tests; None unless there are two, all trained.
+
+    Returns
+    -------
+    dict or None
+        ``first``, ``second``; ``difference`` of the accuracies over all tests, ``low`` and ``high`` (bootstrap as in
+        `over_draws`); ``higher``, ``equal`` and ``lower``: in how many draws the second's mean accuracy is.
+
+    Raises
+    ------
+    FergitError
+        The networks were not tested on the same images.
+    """
+    networks = list(trainings["network"].unique())
+    if len(networks) != 2 or not trainings["trained"].all():
+        return None
+    test = ["variant", "seed", "sample_id", "group", "label"]
+    first, second = (predictions[predictions["network"] == network] for network in networks)
+    pairs = first[test].assign(first=_right(first)).merge(second[test].assign(second=_right(second)), on=test)
+    if not len(pairs) == len(first) == len(second):
+        raise FergitError(f"predictions.csv: the {networks[0]} and the {networks[1]} network have not the same tests")
+    drawn = _by_person(pairs["second"].astype(int) - pairs["first"], pairs)
+    low, high = _interval(drawn, evaluate)
+    means = trainings.pivot_table(index="variant", columns="network", values="accuracy")
+    signs = np.sign((means[networks[1]] - means[networks[0]]).round(9))
+    return {
+        "first": networks[0],
+        "second": networks[1],
+        "difference": drawn["sum"].sum() / drawn["size"].sum(),
+        "low": low,
+        "high": high,
+        **{key: int((signs == sign).sum()) for key, sign in (("higher", 1), ("equal", 0), ("lower", -1))},
+    }
+
+
+def between(first, second, evaluate):
+    """The accuracy of a second study less that of a first one of the same persons, from their `over_draws`.
+
+    Returns
+    -------
+    tuple of float
+        The difference, and the ends of its interval: bootstrap over persons, each with all tests in both studies.
+    """
+    both = (pd.DataFrame.from_dict(draws["by_person"], orient="index") for draws in (first, second))
+    drawn = pd.concat(both, axis=1).fillna(0).to_numpy().T
+
+    def difference(values):
+        right, tests, others_right, others_tests = values.sum(axis=-1)
+        return others_right / others_tests - right / tests
+
+    samples, level = evaluate["bootstrap_samples"], evaluate["confidence_level"]
+    return float(difference(drawn)), *metrics.bootstrap(drawn, difference, samples, level)
+
+
+def _right(table):
+    guess = table.filter(regex=f"^{metrics.PREFIX}").idxmax(axis=1).str.removeprefix(metrics.PREFIX)
+    return guess == table["label"]
+
+
+def _people_are_known(table):
+    return (table["group"] != "").all()
+
+
+def _by_person(values, table):
+    """The sum and number of values, one for each row of a table, by person, or by image where persons are unknown."""
+    return values.groupby(table["group" if _people_are_known(table) else "sample_id"]).agg(["sum", "size"])
+
+
+def _interval(drawn, evaluate):
+    """The interval of the mean of `_by_person`'s values: bootstrap over its rows."""
+    samples, level = evaluate["bootstrap_samples"], evaluate["confidence_level"]
+    return metrics.bootstrap(drawn.to_numpy().T, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), samples, level)

@@ -1,0 +1,212 @@
+"""The tables of the notebooks on results: what `metrics`, `claims`, `leaks` and `gradcam` found, for the eye."""
+
+import pandas as pd
+
+from fergit.analysis.intervals import interval_key
+from fergit.analysis.leaks import NEAR
+from fergit.analysis.regions import ALL, FEWEST_MAPS
+from fergit.pages.present import TITLES, p_value, percent, points, with_interval
+from fergit.paper import published
+
+
+def _by_row(rows, name):
+    """A table from a dict of dicts, a row each."""
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(name)
+
+
+def _sd(sd):
+    return "–" if sd is None else f"{100 * sd:.1f} points"
+
+
+def trainings_table(trainings):
+    """What each training ended with, a row for each seed."""
+    shares = {
+        "train_accuracy": "training accuracy",
+        "validation_accuracy": "validation accuracy",
+        "prior_val_accuracy": "largest class (validation)",
+    }
+    return _by_row(
+        {
+            seed: {"epochs run": training["epochs_run"], "best epoch": training["best_epoch"]}
+            | {title: percent(training[name]) for name, title in shares.items()}
+            | {"better than the largest class": "yes" if training["trained"] else "NO"}
+            for seed, training in trainings.items()
+        },
+        "seed",
+    )
+
+
+def scores_table(summary, level, paper=None):
+    """Accuracy and macro F1 from metrics.json, beside those of the paper's table (F1: the mean of its classes)."""
+    theirs = {"accuracy": paper["accuracy"], "macro_f1": published.recomputed_mean(paper, "f1")} if paper else {}
+    rows = {}
+    for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
+        entry = summary[name]
+        rows[title] = {
+            "ours": percent(entry["mean"]),
+            f"{percent(level, 0)} interval": "{:.1f}–{:.1f} %".format(
+                *(100 * end for end in entry[interval_key(level)])
+            ),
+            "sd over seeds": _sd(entry["sd"]),
+            "paper": percent(theirs.get(name), 0),
+        }
+    return _by_row(rows, f"{summary['n_test']:,} test images")
+
+
+def per_class_table(table):
+    """`metrics.beside_paper` for the eye: two groups of columns, two decimals, the interval of the recall as text."""
+    titles = {"precision": "precision", "recall": "recall", "f1": "F1"}
+    groups = {
+        whose: table[[f"{prefix}{name}" for name in titles]]
+        .map("{:.2f}".format)
+        .set_axis(list(titles.values()), axis=1)
+        for whose, prefix in {"ours": "", "paper": "paper_"}.items()
+        if f"{prefix}f1" in table
+    }
+    ends = zip(table["recall_low"], table["recall_high"], strict=True)
+    groups["ours"].insert(2, "recall, interval", [f"{low:.2f}–{high:.2f}" for low, high in ends])
+    supports = {"ours": "support", "paper": "paper_support"}
+    return pd.concat({whose: own.assign(support=table[supports[whose]]) for whose, own in groups.items()}, axis=1)
+
+
+def networks_table(report):
+    """The networks of report.json side by side."""
+    return _by_row(
+        {
+            model: {
+                "accuracy": with_interval(*(entry["accuracy"][name] for name in ("mean", "low", "high"))),
+                "paper": percent(entry["paper_accuracy"], 0),
+                "macro F1": with_interval(*(entry["macro_f1"][name] for name in ("mean", "low", "high"))),
+                "sd over seeds": _sd(entry["accuracy"]["sd"]),
+                "training accuracy": percent(entry["train_accuracy"]),
+                "seeds": len(entry["seeds"]),
+                "failed": len(entry["failed_seeds"]),
+                "epochs run": ", ".join(map(str, entry["epochs_run"])),
+                "parameters": f"{entry['parameters']:,}",
+            }
+            for model, entry in report["models"].items()
+        },
+        "network",
+    )
+
+
+def mcnemar_table(comparison):
+    """McNemar's test for each seed."""
+    table = pd.DataFrame(comparison["mcnemar"]).set_index("seed")
+    table[["p", "p_holm"]] = table[["p", "p_holm"]].map(p_value)
+    return table.set_axis(["only basic correct", "only residual correct", "exact", "corrected (Holm)"], axis=1)
+
+
+def claims_table(checked):
+    """`claims.check` for the eye."""
+
+    def text(row, name):
+        if pd.isna(row[name]) or row["quantity"] in ("parameters", "minutes"):
+            return "–" if pd.isna(row[name]) else f"{row[name]:,.0f}"
+        return points(row[name]) if row["quantity"] == "gain" else percent(row[name], 0 if name == "paper" else 1)
+
+    rows = []
+    for _, row in checked.iterrows():
+        ends = "" if pd.isna(row["low"]) else f" ({points(row['low'])} to {points(row['high'])})"
+        rows.append(
+            {
+                "network": row["model"],
+                "quantity": f"{row['quantity']} {row['class']}".strip(),
+                "page": row["page"],
+                "paper": text(row, "paper"),
+                "ours": text(row, "ours"),
+                "difference in points": points(row["difference"]) + ends if ends else "–",
+                "verdict": row["verdict"],
+                "note": row["note"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def strata_table(rows_of):
+    """Accuracy within strata: a row each, a column for each network, from {network: rows of `leaks.by_stratum`}."""
+    table = {}
+    for network, rows in rows_of.items():
+        for row in rows:
+            cells = table.setdefault(TITLES.get(row["stratum"], row["stratum"].replace("_", " ")), {})
+            cells |= {"test images": f"{row['images']:,}"}
+            cells |= {network: with_interval(row["accuracy"], row["low"], row["high"])}
+    return _by_row(table, "")
+
+
+def copies_table(found):
+    """`strata_table` of the kinds of copy, for each threshold that makes a near copy."""
+    rows = {near: {model: one["copies"][near] for model, one in found["networks"].items()} for near in NEAR}
+    return pd.concat({f"near: correlation of {near} or more": strata_table(rows[near]) for near in NEAR})
+
+
+def contrasts_table(found, *names):
+    """How much better one stratum does than another, by network; None where there are no such two."""
+    rows = [
+        {
+            "network": network,
+            "compared": f"{TITLES.get(one['first'], one['first'])} less {TITLES.get(one['second'], one['second'])}",
+            "among": "FER2013's images" if name.endswith("_of_fer2013") else "all test images",
+            "points (interval)": f"{points(one['difference'])} ({points(one['low'])} to {points(one['high'])})",
+            "Fisher's test (Holm)": p_value(one["p_holm"]),
+        }
+        for network, entry in found["networks"].items()
+        for name, one in entry["contrasts"].items()
+        if one and name in names
+    ]
+    return pd.DataFrame(rows).set_index("network") if rows else None
+
+
+def agreement_table(table):
+    """`leaks.agreement` for the eye."""
+    shares = {name: table[name].map(percent) for name in table.columns.drop("images")}
+    return table.assign(images=table["images"].map("{:,}".format), **shares).rename(columns={"no_face": "no face"})
+
+
+def maps_table(found):
+    """The share of the maps in the regions, beside what it is compared with: a row for each size of maps."""
+    return _by_row(
+        {
+            _size(one): {
+                "layer": one["layer"],
+                "share in the regions": _share(one),
+                "their area": percent(found["area"][ALL]),
+                "centre map": percent(one["centre"][ALL]),
+                "untrained: mean (range)": with_interval(fresh["share"][ALL], fresh["least"], fresh["most"]),
+                "untrained with as much": f"{fresh['as_much']} of {fresh['networks']}",
+                "maps of zeros": f"{one['empty']:,} of {one['images']:,}",
+            }
+            for one, fresh in ((one, one["untrained"]) for one in found["sizes"])
+        },
+        "positions",
+    )
+
+
+def regions_table(found):
+    """How many times its area each region has of the maps, the centre map and the untrained networks' maps."""
+    rows = {}
+    for one in found["sizes"]:
+        all_three = one["share"], one["centre"], one["untrained"]["share"]
+        rows[_size(one)] = {
+            name: "–" if one["share"][name] is None else " / ".join(f"{each[name] / area:.2f}" for each in all_three)
+            for name, area in found["area"].items()
+        }
+    return _by_row(rows, "positions")
+
+
+def labels_table(found):
+    """The share in the regions by the label given; a dash for fewer than `FEWEST_MAPS` maps that are not zero."""
+    first = found["sizes"][0]["classes"]
+    table = {"images": {name: f"{entry['images']:,}" for name, entry in first.items()}}
+    for one in found["sizes"]:
+        enough = {name: entry["images"] - entry["empty"] >= FEWEST_MAPS for name, entry in one["classes"].items()}
+        table[_size(one)] = {name: _share(entry) if enough[name] else "–" for name, entry in one["classes"].items()}
+    return pd.DataFrame(table).rename_axis("label")
+
+
+def _size(one):
+    return f"{one['positions']}x{one['positions']}"
+
+
+def _share(entry):
+    return with_interval(entry["share"][ALL], entry["low"], entry["high"])

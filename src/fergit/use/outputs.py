@@ -1,0 +1,88 @@
+"""Where results are written: never over what is read, over one another, or over what an earlier run did not write."""
+
+import os
+import stat
+from pathlib import Path
+
+from fergit.core.errors import FergitError
+from fergit.core.files import write_atomically
+
+MARK = b"\nwritten by fergit's predict.py\n"  # the end of every picture and film of ours
+FIELDS = ("file", "frame", "seconds", "face", "x", "y", "width", "height", "tilt", "confidence", "label")
+STARTS = (",".join(FIELDS).encode(), b'[\n{"file": ', b"[]\n")  # of our tables and JSON
+
+
+def is_ours(path):
+    """Whether an earlier run wrote a file; an empty one is anyone's."""
+    with open(path, "rb") as file:
+        if file.read(200).startswith(STARTS):
+            return True
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - len(MARK)))
+        return not end or file.read() == MARK
+
+
+class Outputs:
+    """What a run will write, each path checked before the work.
+
+    Parameters
+    ----------
+    inputs : list of path
+        What is read.
+    overwrite : bool
+        Replace files that are not ours, too; never what is read.
+    """
+
+    def __init__(self, inputs, overwrite=False):
+        self.overwrite, self.taken, self.folders = overwrite, {}, {}
+        self.inputs = {os.path.realpath(path) for path in inputs}
+        self.files = {(about.st_dev, about.st_ino) for about in map(_about, inputs) if about}
+
+    def claim(self, option: str, path: Path) -> Path:
+        """The path that is to be written for an option of the command; links are followed.
+
+        Raises
+        ------
+        FergitError
+            It is a folder, something that is read, something else that is written, or somebody else's file.
+        """
+        about, target = _about(path), Path(os.path.realpath(path))
+        if _is_stream(path, about):
+            return path
+        if about and stat.S_ISDIR(about.st_mode):
+            raise FergitError(f"{option}: {path} is a folder")
+        if str(target) in self.inputs or (about and (about.st_dev, about.st_ino) in self.files):
+            raise FergitError(f"{option}: {path} would overwrite what is read; choose another name")
+        for parent in (target, *target.parents):
+            if parent in self.taken:
+                raise FergitError(f"{option}: {path} would overwrite {self.taken[parent]}; choose another name")
+            if parent != target and parent.exists() and not parent.is_dir():
+                raise FergitError(f"{option}: {parent} is no folder")
+        if target in self.folders:
+            raise FergitError(f"{option}: {path} is to be the folder of {self.folders[target]}; choose another name")
+        try:
+            if about and not self.overwrite and not is_ours(target):
+                raise FergitError(f"{option}: {path} exists and is of no earlier run; --overwrite replaces it")
+        except OSError as error:
+            raise FergitError(f"{option}: {path}: {error.strerror}") from None
+        self.taken[target] = f"{option} {path}"
+        self.folders |= dict.fromkeys(target.parents, self.taken[target])
+        return target
+
+
+def open_output(path: Path):
+    """A file to write bytes into: whole or not there, but a pipe or device is written to as it is."""
+    return open(path, "ab") if _is_stream(path, _about(path)) else write_atomically(path)
+
+
+def _about(path):
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_stream(path, about):
+    """A device, a pipe, or a name for one that is open, such as /dev/stdout, whatever that is led to."""
+    other = about and not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode)
+    return other or os.path.abspath(path).startswith(("/dev/", "/proc/"))

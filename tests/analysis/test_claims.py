@@ -1,0 +1,232 @@
+"""The rule that judges the paper's numbers, on cases computed by hand, by simulation, and on made-up results."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fergit.analysis import claims
+from fergit.analysis.claims import Measured
+from fergit.core.predictions import predictions_table
+from fergit.paper import published
+
+EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200}
+
+
+def predictions(table, recalls, seeds=(0,), seed_shift=0):
+    """Predictions with these recalls: the first images of each class are right, the others get the next class."""
+    labels = np.repeat(np.arange(7), table["support"])
+    place = np.concatenate([np.arange(n) for n in table["support"]])
+    probabilities = {}
+    for step, seed in enumerate(seeds):
+        right = place < (np.round(np.array(recalls) * np.array(table["support"])) + step * seed_shift)[labels]
+        probabilities[seed] = np.where(np.eye(7, dtype=bool)[np.where(right, labels, (labels + 1) % 7)], 0.7, 0.05)
+    return predictions_table(table["classes"], [str(i) for i in range(labels.size)], labels, probabilities)
+
+
+def outcome(table, recalls=None, seeds=(0,), seed_shift=0, **changes):
+    training = {
+        "dataset": "fergit",
+        "trained": True,
+        "epochs_run": 60,
+        "train": {"epochs": 100},
+        "train_accuracy": 0.86,
+        "n_train": 44_370,
+        "network": {"first_kernels": [5, 5], "batch_normalization": "per_conv"},
+    } | changes
+    table_of = predictions(table, table["recall"] if recalls is None else recalls, seeds, seed_shift)
+    return SimpleNamespace(predictions=table_of, trainings=dict.fromkeys(seeds, training))
+
+
+def checked(basic=None, residual=None, **options):
+    outcomes = {name: one for name, one in (("basic", basic), ("residual", residual)) if one}
+    return claims.check("fergit", outcomes, EVALUATE, **options).set_index("id")
+
+
+def test_a_binomial_variance_has_one_success_and_one_failure_more():
+    assert claims.binomial_variance(0.5, 98) == pytest.approx(0.25 / 100)
+    assert claims.binomial_variance(1.0, 14) == pytest.approx(15 / 16 * 1 / 16 / 16)
+
+
+def test_the_interval_of_one_run_is_that_of_two_samples():
+    """0.0025 twice and 0.005 squared over 3 are 0.0050083; 1.959964 times its root is 0.13871."""
+    difference, low, high = claims.interval(0.5, 98, Measured((0.5,), 98, 1.0))
+    assert (difference, low, high) == pytest.approx((0, -0.13871, 0.13871), abs=1e-5)
+
+
+def test_runs_add_their_spread_once_for_the_paper_and_once_for_our_mean():
+    """Images 0.5 x 0.005, runs 0.0004 x 4/3, rounding 0.0000083: 0.0030417; Student's with 65.05 degrees: 1.99711."""
+    difference, low, high = claims.interval(0.5, 98, Measured((0.48, 0.5, 0.52), 98, 0.5))
+    assert (difference, low, high) == pytest.approx((0, -0.110143, 0.110143), abs=2e-5)
+
+
+def test_over_splits_the_spread_stands_for_images_and_runs():
+    """0.0004 x 4/3 and the rounding are 0.00054167; Student's with 2.063 degrees: 4.1792."""
+    difference, low, high = claims.interval(0.97, 99, Measured((0.96, 0.98, 1.0), 99, 1.0, splits=True))
+    assert (difference, (high - low) / 2) == pytest.approx((0.01, 0.09726), abs=5e-5)
+
+
+def test_splits_that_agree_by_luck_leave_the_binomial_variance():
+    """Five of five in each split, 0.6 of five in the paper: 4/7 x 3/7 / 7 x 1.1 is 0.03848, its root 0.19617."""
+    _, low, high = claims.interval(0.6, 5, Measured((1.0,) * 10, 5, 1.0, splits=True))
+    assert (high - low) / 2 == pytest.approx(0.19617 * 2.262, abs=1e-3)
+
+
+def test_the_rule_is_symmetric():
+    there = claims.interval(0.70, 300, Measured((0.76,), 500, 1.0))
+    back = claims.interval(0.76, 500, Measured((0.70,), 300, 1.0))
+    assert there == pytest.approx((-back[0], -back[2], -back[1]))
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "high", "margin", "n", "expected"),
+    [
+        (0.01, -0.009, 0.029, 0.03, 2465, "reproduced"),
+        (0.01, 0.002, 0.018, 0.03, 2465, "reproduced"),  # a real difference, too small to matter
+        (0.02, -0.01, 0.05, 0.03, 2465, "inconclusive"),  # holds 0 and more than the margin
+        (-0.05, -0.07, -0.03, 0.03, 2465, "not reproduced"),
+        (0.05, 0.03, 0.07, 0.03, 2465, "not reproduced"),
+        (0.004, 0.001, 0.007, 0.005, 2465, "inconclusive"),  # the paper's rounding may be all of it
+        (-0.4, -0.6, -0.2, 0.06, 16, "inconclusive"),  # one image in 16 is 6.25 points
+        (-0.4, -0.6, -0.2, 0.06, 17, "not reproduced"),
+    ],
+)
+def test_verdicts(difference, low, high, margin, n, expected):
+    assert claims.verdict(difference, low, high, margin, n) == expected
+
+
+def test_two_runs_that_err_alike_share_everything_and_independent_ones_nothing():
+    rng = np.random.default_rng(0)
+    one = rng.random(4000) < 0.7
+    assert claims.correlation_of_runs([one, one]) == 1
+    assert claims.correlation_of_runs([one]) == 1
+    assert claims.correlation_of_runs(rng.random((2, 4000)) < 0.7) == pytest.approx(0, abs=0.05)
+    mixed = np.stack([np.where(rng.random(4000) < 0.5, one, rng.random(4000) < 0.7) for _ in range(2)])
+    assert claims.correlation_of_runs(mixed) == pytest.approx(0.25, abs=0.05)  # both take it from `one`: 1/2 x 1/2
+
+
+@pytest.mark.parametrize("seed_sd", [0, 0.02])
+def test_equal_networks_are_told_apart_once_in_twenty(seed_sd):
+    """Two laboratories with the same network, images and seeds at random: 95 % of the intervals hold 0."""
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(1500):
+        runs = []
+        for count in (1, 4):  # the paper's one run, our four
+            easy = rng.beta(1.5, 0.5, 400)  # of each test image: how often it is classified correctly
+            shift = rng.normal(0, seed_sd, (count, 1))
+            runs.append(rng.random((count, 400)) < easy + shift)
+        paper, ours = round(runs[0].mean(), 2), runs[1]
+        measured = Measured(tuple(ours.mean(axis=1)), 400, claims.correlation_of_runs(ours))
+        _, low, high = claims.interval(paper, 400, measured)
+        held += low <= 0 <= high
+    assert 0.93 <= held / 1500 <= 0.98
+
+
+def test_margins_have_the_reasons_that_are_given():
+    pairs = [(published.TABLE_2[score], published.TABLE_3[score]) for score in ("precision", "recall")]
+    changes = [abs(one - two) for first, second in pairs for one, two in zip(first, second, strict=True)]
+    assert max(changes) == pytest.approx(claims.MARGINS["recall"]) == claims.MARGINS["precision"]
+    shares = [float(row[1].removesuffix(" %")) for row in published.ON_FER2013[1:]]
+    assert 100 * claims.MARGINS["accuracy"] == np.ceil(max(shares) - min(shares))
+
+
+def test_the_papers_own_table_is_reproduced_where_its_images_suffice():
+    table = checked(outcome(published.TABLE_2), outcome(published.TABLE_3))
+    assert set(table.index) == {claim.id for claim in published.CLAIMS if claim.dataset == "fergit"}
+    verdicts = table["verdict"]
+    for name in ("basic-accuracy", "residual-accuracy", "residual-recall-happy", "residual-training-accuracy"):
+        assert verdicts[f"fergit-{name}"] == "reproduced", name
+    assert verdicts["fergit-residual-recall-fear"] == "inconclusive"  # 257 images: ± 8.6 points
+    assert "not reproduced" not in set(verdicts[table["quantity"] == "recall"])
+    row = table.loc["fergit-residual-accuracy"]
+    assert row["ours"] == pytest.approx(0.747, abs=1e-3) and row["n"] == row["paper_n"] == 2465
+    assert row["high"] - row["low"] == pytest.approx(2 * 1.96 * np.sqrt(2 * 0.189 / 2465 + 0.005**2 / 3), rel=0.01)
+    assert "one run" in row["note"] and row["seeds"] == 1
+
+
+def test_a_worse_network_reproduces_nothing():
+    table = checked(residual=outcome(published.TABLE_3, [0.3] * 7, train_accuracy=0.4))
+    assert table.loc["fergit-residual-accuracy", "verdict"] == "not reproduced"
+    assert table.loc["fergit-residual-recall-happy", "verdict"] == "not reproduced"
+    assert table.loc["fergit-residual-training-accuracy", "verdict"] == "not reproduced"
+    assert table.loc["fergit-residual-macro-f1", "verdict"] == "not reproduced"
+    assert table.loc["fergit-residual-gain", "note"] == "no basic network was trained"
+    assert set(table.loc[table["model"] == "basic", "verdict"]) == {"not comparable"}
+
+
+def test_a_gain_of_one_point_cannot_be_told_from_none():
+    """28 images more of 2,465, no image lost: 1.1 points, and an interval that excludes 0 gain only for ours."""
+    better = [
+        *published.TABLE_2["recall"][:3],
+        published.TABLE_2["recall"][3] + 28 / 735,
+        *published.TABLE_2["recall"][4:],
+    ]
+    row = checked(outcome(published.TABLE_2), outcome(published.TABLE_3, better)).loc["fergit-residual-gain"]
+    assert row["paper"] == row["margin"] == 0.01
+    assert row["ours"] == pytest.approx(28 / 2465, abs=5e-4)
+    share = 28 / 2465
+    half = 1.96 * np.sqrt(2 * share * (1 - share) / 2465 + 0.01**2 / 3)
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(half, rel=0.01) and row["verdict"] == "inconclusive"
+
+
+def test_several_seeds_enter_the_interval():
+    one, three = (
+        checked(residual=outcome(published.TABLE_3, seeds=seeds, seed_shift=8)).loc["fergit-residual-accuracy"]
+        for seeds in ((0,), (0, 1, 2))
+    )
+    assert three["seeds"] == 3 and "one run" not in three["note"]
+    assert three["high"] - three["low"] > 2 * (one["high"] - one["low"])  # 56 images from seed to seed: 2.3 points
+
+
+def test_precisions_are_of_the_images_given_the_name():
+    row = checked(residual=outcome(published.TABLE_3)).loc["fergit-residual-precision-happy"]
+    assert row["paper_n"] == round(0.92 * 735 / 0.89) == 760
+    happy = round(0.92 * 735)
+    fear = 257 - round(0.44 * 257)  # the images of fear that are missed get the next class, happy
+    assert row["ours"] == pytest.approx(happy / (happy + fear)) and row["n"] == happy + fear
+
+
+def test_the_parameter_count_is_by_construction():
+    row = checked(residual=outcome(published.TABLE_3)).loc["fergit-residual-parameters"]
+    assert row["verdict"] == "by construction" and row["note"] == "9,773,111 in all, 9,766,391 trainable"
+    literal = {"first_kernels": [5, 3], "batch_normalization": "literal"}
+    row = checked(residual=outcome(published.TABLE_3, network=literal)).loc["fergit-residual-parameters"]
+    assert row["verdict"] == "not reproduced" and row["difference"] == -1408
+
+
+def test_what_cannot_be_compared_says_why():
+    table = checked(residual=outcome(published.TABLE_3, trained=False))
+    assert table.loc["fergit-residual-accuracy", "note"] == "a training of the residual network failed"
+    assert table.loc["fergit-residual-minutes", "note"] == "other hardware"
+    short = checked(residual=outcome(published.TABLE_3, [0.3] * 7, epochs_run=50, train={"epochs": 50}))
+    row = short.loc["fergit-residual-accuracy"]
+    assert row["verdict"] == "not comparable" and row["note"].startswith("50 of the paper's 100 epochs; ")
+    assert short.loc["fergit-residual-f1-text", "verdict"] == "not comparable"
+    assert short.loc["fergit-residual-f1-text", "ours"] < 0.4
+    by_person = claims.check("ckplus", {}, EVALUATE, protocol="subjects")
+    assert set(by_person["verdict"]) == {"not comparable"}
+    assert list(claims.check("synthetic", {}, EVALUATE).columns) == list(claims.COLUMNS)
+
+
+def test_a_study_of_splits_judges_ckplus():
+    tables = []
+    for split, wrong in enumerate((1, 2, 3, 4, 5)):  # images of the largest class, of 99
+        table = predictions(published.TABLE_4, [1, 1, 1, 1, 1, 1, 1 - wrong / 25])
+        tables.append(table.assign(variant=str(split), network="residual", group=""))
+    found = claims.check("ckplus", {}, EVALUATE, "frames", splits=pd.concat(tables)).set_index("id")
+    row = found.loc["ckplus-residual-accuracy"]
+    assert row["seeds"] == 5 and row["n"] == 99 and row["note"] == "over 5 random splits"
+    assert row["difference"] == pytest.approx(96 / 99 - 0.97)
+    # The binomial variance of the paper's 97 % is larger than that of these five: 0.000374 x 6/5.
+    assert row["high"] - row["low"] == pytest.approx(2 * np.sqrt(0.000374 * 1.2 + 0.005**2 / 3) * 2.73, rel=0.02)
+    contempt = found.loc["ckplus-residual-recall-contempt"]
+    assert contempt["verdict"] == "inconclusive" and "one image moves it" in contempt["note"]
+
+
+def test_later_tables_replace_the_rows_of_earlier_ones():
+    one = pd.DataFrame({"id": ["a", "b"], "verdict": ["x", "y"]})
+    assert claims.whole([one, one.iloc[1:].assign(verdict="z")]).to_dict("list") == {
+        "id": ["a", "b"],
+        "verdict": ["x", "z"],
+    }

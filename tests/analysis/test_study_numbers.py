@@ -1,0 +1,172 @@
+"""What a study found: its numbers, from made-up trainings, and its tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fergit.analysis import studies
+from fergit.core.errors import FergitError
+from fergit.pages import tables_studies
+from fergit.paper import published
+
+EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 2000, "calibration_bins": 10}
+STUDY = {
+    "question": "Does it matter?",
+    "dataset": "synthetic",
+    "models": ["basic"],
+    "set": {"train.epochs": 1},
+    "vary": "train.precision",
+}
+SPLITS = {"vary": "synthetic.split.seed"}
+
+
+def made_up(groups):
+    """Two variants of three trainings, the second better by a tenth."""
+    rows, images = [], []
+    for variant, hits in (("a", (5, 6, 7)), ("b", (6, 7, 9))):
+        for seed, right in enumerate(hits):
+            rows.append((variant, "basic", seed, 0.5, 0.6, True, right / 10, 10))
+            for i in range(10):
+                images.append((variant, "basic", seed, f"i{i}", groups[i], "x", *((0.9, 0.1) if i < right else (0, 1))))
+    keys = ["variant", "network", "seed"]
+    columns = ["validation_accuracy", "train_accuracy", "trained", "accuracy", "n_test"]
+    predictions = pd.DataFrame(images, columns=[*keys, "sample_id", "group", "label", "p_x", "p_y"])
+    return predictions, pd.DataFrame(rows, columns=[*keys, *columns])
+
+
+def summed_up(predictions, trainings, **changes):
+    found = studies.summary("mine", STUDY | changes, predictions, trainings, EVALUATE)
+    json.dumps(found, allow_nan=False)
+    return found
+
+
+def test_variants_are_compared_with_the_first():
+    predictions, trainings = made_up([""] * 10)
+    found = summed_up(predictions, trainings)
+    assert [row["mean"] for row in found["variants"]] == [0.6, 0.733333] and found["draws"] == {}
+    [row] = found["against_first"]
+    assert row["difference"] == 0.133333 and row["low"] <= 0.133333 <= row["high"]
+    assert row["p"] == pytest.approx(stats.ttest_rel([6, 7, 9], [5, 6, 7]).pvalue, abs=1e-6)
+    assert found["variants"][0]["named"] == {"x": 0.6, "y": None}  # 18 of 30 images; none is of y
+    macro_f1 = np.mean([2 * n / (10 + n) / 2 for n in (5, 6, 7)])
+    assert found["variants"][0]["macro_f1"] == pytest.approx(macro_f1, abs=1e-6)
+    assert tables_studies.variants(found).loc["b", "test accuracy"].startswith("73.3 % (")
+    assert tables_studies.comparisons(found).loc["b less a", "points"] == "+13.3"
+    assert tables_studies.splits(found) is None and tables_studies.named(found).loc[("basic", "b"), "x"] == 0.73
+
+
+def test_one_seed_is_compared_by_mcnemars_test():
+    """Two images that only the second names rightly."""
+    predictions, trainings = made_up([""] * 10)
+    found = summed_up(predictions[predictions["seed"] == 2], trainings[trainings["seed"] == 2])
+    [row] = found["against_first"]
+    assert (row["p"], row["over_seeds"], row["test"]) == (0.5, None, "McNemar's test")
+    assert "sd over runs" not in tables_studies.variants(found)
+
+
+def test_a_failed_training_is_compared_with_nothing():
+    predictions, trainings = made_up([""] * 10)
+    trainings.loc[4, "trained"] = False
+    found = summed_up(predictions, trainings)
+    assert found["against_first"] == [] and tables_studies.comparisons(found) is None
+    assert tables_studies.variants(found).loc["b", "test accuracy"] == "training failed"
+    assert tables_studies.overview({"mine": found}).loc[0, "test accuracy"] == "a: 60.0 %; b: training failed"
+
+
+def test_the_papers_table_stands_beside_a_study_of_its_data():
+    """The paper finds 0.54 of disgust at a precision of 0.71: it names 0.76 for each that there is."""
+    predictions, trainings = (table.assign(network="residual") for table in made_up([""] * 10))
+    found = summed_up(predictions, trainings, dataset="fergit", models=["residual"])
+    assert found["paper"]["residual"]["accuracy"] == 0.75
+    assert tables_studies.named(found).loc[("residual", "paper"), "disgust"] == 0.76
+
+
+def test_equal_differences():
+    assert studies.paired_t(pd.Series([0.0, 0.0])) == 1
+    assert studies.paired_t(pd.Series([0.1, 0.1])) == 0
+
+
+def test_splits_are_summed_up_and_not_compared():
+    """Five images each of two persons, one known and one not: the interval is no narrower than that."""
+    found = summed_up(*made_up(["known"] * 5 + ["new"] * 5), **SPLITS)
+    draws = found["draws"]["basic"]
+    assert found["against_first"] == [] and (draws["people"], draws["images"]) == (2, 10)
+    assert draws["mean"] == draws["accuracy"] == 0.666667 and (draws["low"], draws["high"]) == (0.333333, 1)
+    assert (draws["draws"], draws["trainings"], draws["tests"], draws["below"]) == (2, 6, 60, None)
+    assert draws["recalls"] == {"x": {"tests": 60, "right": 0.666667}}
+    assert found["networks"] is None  # there is one
+    shown = tables_studies.splits(found)["basic"]
+    assert (shown["accuracy over all tests"], shown["interval over"]) == ("66.7 % (33.3–100.0)", "2 persons")
+
+
+def test_two_networks_are_compared_over_the_splits():
+    """The second is right wherever the first is, and everywhere in the second split; its rows lie in another order."""
+    predictions, trainings = made_up(["known"] * 5 + ["new"] * 5)
+    second, accuracies = (table.assign(network="residual") for table in (predictions, trainings))
+    second.loc[second["variant"] == "b", ["p_x", "p_y"]] = 1, 0
+    accuracies.loc[accuracies["variant"] == "b", "accuracy"] = 1.0
+    tables = (second.sample(frac=1, random_state=0), predictions), (trainings, accuracies)
+    both = [pd.concat(pair, ignore_index=True) for pair in tables]
+    changes = SPLITS | {"models": ["basic", "residual"]}
+    found = summed_up(*both, **changes)
+    first, other = (found["draws"][name]["accuracy"] for name in ("basic", "residual"))
+    two = found["networks"]
+    assert (two["first"], two["second"]) == ("basic", "residual")
+    assert two["difference"] == pytest.approx(other - first, abs=1e-6) == pytest.approx(8 / 60, abs=1e-6)
+    assert (two["low"], two["high"]) == (0, 0.266667)  # no narrower than the two persons
+    assert (two["higher"], two["equal"], two["lower"]) == (1, 1, 0)
+    assert tables_studies.comparisons(found).loc["residual less basic", "interval"] == "0.0 to +26.7"
+    assert tables_studies.overview({"mine": found}).loc[0, "difference in points"] == (
+        "residual less basic +13.3 (0.0 to +26.7)"
+    )
+    assert found["draws"]["basic"]["by_person"] == {"known": [30, 30], "new": [10, 30]}
+    assert studies.between(*found["draws"].values(), EVALUATE) == pytest.approx((8 / 60, 0, 16 / 60))
+
+    other = [both[0].replace({"sample_id": {"i1": "i11"}}).iloc[:60], predictions]
+    with pytest.raises(FergitError, match="the basic and the residual network have not the same tests"):
+        summed_up(pd.concat(other), both[1], **changes)
+
+    both[1].loc[0, "trained"] = False  # which compares nothing
+    assert summed_up(*both, **changes)["networks"] is None
+
+
+def test_splits_stand_beside_the_papers_number():
+    """The paper has 0.97 on CK+."""
+    predictions, trainings = (table.assign(network="residual") for table in made_up([""] * 10))
+    predictions["label"] = "contempt"
+    predictions = predictions.rename(columns={"p_x": "p_contempt", "p_y": "p_happy"})
+    trainings["accuracy"] = [0.9649, 0.9651, 0.9749, 0.9751, 0.99, 1]
+    for table in (predictions, trainings):  # a training for each variant
+        table["variant"], table["seed"] = table["variant"] + table["seed"].astype(str), 0
+    found = summed_up(predictions, trainings, dataset="ckplus", models=["residual"], vary="ckplus.split.seed")
+    draws = found["draws"]["residual"]
+    assert (draws["below"], draws["equal"], draws["above"]) == (1, 2, 3)
+    by_persons = summed_up(
+        predictions,
+        trainings,
+        dataset="ckplus",
+        models=["residual"],
+        vary="ckplus.split.fold",
+        set={"ckplus.split.protocol": "subjects"},
+    )
+    assert by_persons["paper"] == {"residual": None} and by_persons["draws"]["residual"]["below"] is None
+
+
+def test_random_splits_judge_the_papers_claims_on_ckplus():
+    """Every image is named correctly, the paper finds 96 of 99."""
+    classes = published.CKPLUS_CLASSES
+    tests = [(f"{split}", "residual", 0, f"i{i}", "", name) for split in range(3) for i, name in enumerate(classes)]
+    predictions = pd.DataFrame(tests, columns=["variant", "network", "seed", "sample_id", "group", "label"])
+    predictions[[f"p_{name}" for name in classes]] = np.tile(np.eye(len(classes)), (3, 1))
+    trainings = predictions.drop_duplicates("variant")[["variant", "network", "seed"]]
+    trainings = trainings.assign(validation_accuracy=1.0, train_accuracy=1.0, trained=True, accuracy=1.0, n_test=7)
+    changes = {"dataset": "ckplus", "models": ["residual"], "vary": "ckplus.split.seed"}
+    found = summed_up(predictions, trainings, set={"ckplus.split.protocol": "frames"}, **changes)
+    by_id = {claim["id"]: claim for claim in found["claims"]}
+    accuracy = by_id["ckplus-residual-accuracy"]
+    assert (accuracy["ours"], accuracy["seeds"], accuracy["verdict"]) == (1, 3, "inconclusive")
+    assert by_id["ckplus-residual-minutes"]["verdict"] == "not comparable"
+    assert summed_up(predictions, trainings, set={"ckplus.split.protocol": "subjects"}, **changes)["claims"] == []

@@ -1,0 +1,219 @@
+"""Films: the time of each frame, copies that last as long, what was cut short, summaries by time."""
+
+import csv
+import itertools
+import os
+import struct
+
+import cv2
+import numpy as np
+import pytest
+from portraits import Recognizer, portrait
+
+import predict as command
+from fergit.core.errors import FergitError
+from fergit.use import films
+from fergit.use.course import Course
+from fergit.use.films import Film, write_film
+from fergit.use.recognizer import CLASSES, Face
+
+UNEVEN = [*(number / 30 for number in range(60)), *(2 + number / 5 for number in range(40))]  # 30 a second, then 5
+PICTURE = cv2.cvtColor(portrait(side=60)[0], cv2.COLOR_GRAY2BGR)
+
+
+def film(path, times, face=lambda number: True):
+    """Write a film whose frames have these times, with a face where `face` says so."""
+    path.parent.mkdir(exist_ok=True)
+    with write_film(path, PICTURE.shape, path.parent) as add:
+        for number, seconds in enumerate(times):
+            add(PICTURE if face(number) else np.full_like(PICTURE, 128), seconds)
+    return path
+
+
+def even(path, code="MJPG", frames=20):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*code), 10, PICTURE.shape[1::-1])
+    for _ in range(frames):
+        writer.write(PICTURE)
+    writer.release()
+    return path
+
+
+def run(*arguments):
+    return command.main([str(argument) for argument in arguments], Recognizer())
+
+
+def times(path):
+    return [seconds for seconds, _ in Film(path)]
+
+
+def test_each_frame_has_the_films_own_time_and_the_copy_has_it_too(tmp_path):
+    source = film(tmp_path / "in" / "uneven.mp4", UNEVEN)
+    assert times(source) == pytest.approx(UNEVEN, abs=0.002)
+    assert run(source, "--csv", tmp_path / "a.csv", "--annotated", tmp_path / "marked") == 0
+    rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert [row["frame"] for row in rows if row["seconds"] == "2.000"] == ["60"] and rows[-1]["seconds"] == "9.800"
+    copy = tmp_path / "marked" / "uneven.mp4"
+    assert times(copy) == pytest.approx(UNEVEN, abs=0.002)
+    capture = cv2.VideoCapture(str(copy))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) / capture.get(cv2.CAP_PROP_FPS) == pytest.approx(10, abs=0.02)
+    assert [one.name for one in copy.parent.iterdir()] == ["uneven.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("a.avi", "MJPG"), ("a.mp4", "mp4v"), ("a.mkv", "mp4v"), ("a.webm", "VP80")]
+)
+def test_even_films_of_several_formats(tmp_path, name, code):
+    assert times(even(tmp_path / name, code)) == pytest.approx(np.arange(20) / 10, abs=0.002)
+
+
+@pytest.mark.parametrize("stamps", [[0] * 6, [0, 40, 80, 0, 40, 80], [float("nan")] * 6])
+def test_without_time_stamps_frames_follow_at_the_films_rate(tmp_path, monkeypatch, stamps):
+    class Capture:
+        def __init__(self, *_):
+            self.left, self.values = 6, iter(stamps)
+
+        def get(self, name):
+            return {cv2.CAP_PROP_POS_MSEC: lambda: next(self.values), cv2.CAP_PROP_FPS: lambda: 25.0}.get(
+                name, lambda: 6.0
+            )()
+
+        def read(self):
+            self.left -= 1
+            return self.left >= 0, PICTURE
+
+        isOpened, release = bool, int  # noqa: N815, OpenCV's names
+
+    Capture.isOpened, Capture.release = lambda self: True, lambda self: None
+    monkeypatch.setattr(films.cv2, "VideoCapture", Capture)
+    (tmp_path / "a.avi").write_bytes(b"")
+    assert times(tmp_path / "a.avi") == pytest.approx(np.arange(6) / 25)
+
+
+def test_a_camera_has_the_time_of_the_clock_and_its_copy_lasts_as_long(tmp_path, monkeypatch, capsys):
+    class Camera(Film):
+        def __init__(self, source):
+            self.capture, self.camera, self.name, self.frames, self.rate = self, True, "camera 0", 0, 30.0
+            self.left = 9
+
+        def read(self):
+            if not self.left:
+                raise KeyboardInterrupt
+            self.left -= 1
+            return True, PICTURE
+
+        def release(self):
+            pass
+
+    clock = itertools.count()
+    monkeypatch.setattr(command, "Film", Camera)
+    monkeypatch.setattr(films.time, "monotonic", lambda: float(next(clock)))
+    assert run("--camera", "0", "--annotated", tmp_path) == 0
+    assert "camera 0: 9.0 s, 9 frames, 9 with a face" in capsys.readouterr().out
+    assert times(tmp_path / "camera-0.mp4") == pytest.approx(np.arange(9), abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4", "a.mkv"])
+@pytest.mark.parametrize("share", [0.5, 0.97])
+def test_a_film_that_was_cut_short_is_named(tmp_path, name, share):
+    path = even(tmp_path / name, "MJPG" if name == "a.avi" else "mp4v", frames=100)
+    assert len(times(path)) == 100
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(FergitError, match="cut short or damaged; it ends after|not a film that can be read"):
+        times(path)
+
+
+def test_a_film_that_was_trimmed_by_its_list_of_edits_is_whole(tmp_path):
+    """As phones and editors do it: the file keeps all frames and says which to show."""
+    path = film(tmp_path / "a.mp4", np.arange(100) / 10)
+    data = bytearray(path.read_bytes())
+    edits, track = data.index(b"elst"), data.index(b"tkhd")
+    data[edits + 12 : edits + 20] = struct.pack(">II", 4 * films.SCALE, 3 * films.SCALE)  # 4 seconds from the third on
+    data[track + 24 : track + 28] = struct.pack(">I", 4 * films.SCALE)
+    path.write_bytes(data)
+    assert len(times(path)) == 40
+
+
+def test_a_film_with_something_behind_it_is_whole(tmp_path):
+    for name, code in (("a.avi", "MJPG"), ("a.mp4", "mp4v")):
+        path = even(tmp_path / name, code)
+        path.write_bytes(path.read_bytes() + b"\xff\xff\xff\xfftrailer of a phone" * 9)
+        assert len(times(path)) == 20
+
+
+@pytest.mark.parametrize(("name", "code"), [("a.avi", "MJPG"), ("a.mp4", "mp4v")])
+def test_a_film_whose_middle_is_missing_is_named(tmp_path, name, code):
+    path = even(tmp_path / name, code, frames=100)
+    data = bytearray(path.read_bytes())
+    end = data.index(b"moov") - 8 if name == "a.mp4" else len(data) - 2000
+    data[len(data) // 3 : end] = bytes(end - len(data) // 3)
+    path.write_bytes(data)
+    with pytest.raises(FergitError, match="cut short or damaged"):
+        times(path)
+
+
+@pytest.mark.parametrize("name", ["sound.mp4", "sound.mkv", "sound.webm", "sound.avi", "sound.mpg"])
+def test_a_film_whose_sound_outlasts_the_picture_is_whole(tmp_path, name):
+    av = pytest.importorskip("av", reason="the package av, which writes films with sound, is not installed")
+    with av.open(str(tmp_path / name), "w") as output:
+        codecs = {"sound.webm": ("libvpx", "libopus"), "sound.mpg": ("mpeg1video", "mp2")}
+        video, sound = codecs.get(name, ("mpeg4", "mp2"))
+        picture, tone = output.add_stream(video, rate=25), output.add_stream(sound, rate=48000)
+        picture.width, picture.height, picture.pix_fmt = 120, 120, "yuv420p"
+        for _ in range(20):
+            output.mux(picture.encode(av.VideoFrame.from_ndarray(PICTURE, format="bgr24")))
+        output.mux(picture.encode())
+        form = tone.codec_context.format.name
+        samples = np.zeros((2, 960) if form.endswith("p") else (1, 1920), np.float32 if "fl" in form else np.int16)
+        for number in range(600):  # 12 seconds
+            frame = av.AudioFrame.from_ndarray(samples, format=form, layout="stereo")
+            frame.sample_rate, frame.pts = 48000, 960 * number
+            output.mux(tone.encode(frame))
+        output.mux(tone.encode())
+    assert times(tmp_path / name) == pytest.approx(np.arange(20) / 25, abs=0.05)  # MPEG has its own idea of some
+
+
+def test_a_playlist_makes_nothing_be_fetched(tmp_path):
+    even(tmp_path / "a.avi")
+    (tmp_path / "list.mp4").write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
+    (tmp_path / "concat.mp4").write_text(f"ffconcat version 1.0\nfile {tmp_path}/a.avi\n")
+    for name in ("list.mp4", "concat.mp4"):
+        with pytest.raises(FergitError):
+            times(tmp_path / name)
+
+
+def test_a_name_that_is_not_utf_8(tmp_path, capsys):
+    even(tmp_path / "a.avi").rename(tmp_path / os.fsdecode(b"\xff.avi"))
+    assert run(tmp_path / os.fsdecode(b"\xff.avi"), "--annotated", tmp_path / "out", "--csv", tmp_path / "a.csv") == 0
+    assert os.listdir(os.fsencode(tmp_path / "out")) == [b"\xff.mp4"]
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 21
+
+
+@pytest.mark.parametrize("number", [-1, 100, 10**30])
+def test_a_camera_that_cannot_be(number):
+    with pytest.raises(FergitError, match="no such camera; allowed: 0 to 99"):
+        Film(number)
+
+
+def faces(label):
+    return [Face((0, 0, 9, 9), {name: float(name == label) for name in CLASSES}, 1.0)]
+
+
+def test_a_summary_weighs_by_time():
+    course = Course("film")
+    for number, seconds in enumerate(UNEVEN):
+        course.add(faces("happy" if number < 60 else "sad"), seconds)
+    course.close()
+    assert course.summary() == "10.0 s, 100 frames, 100 with a face; the largest face, by time: sad 80%, happy 20%"
+
+
+def test_the_course_of_a_film_of_any_length_is_of_one_size():
+    course = Course("film")
+    for number in range(5000):
+        course.add(faces("happy" if number < 2600 else "sad") if number % 5 else [], number / 25)
+    course.close()
+    assert course.sums.shape == (1024, 7) and course.BINS * course.width > 200 and course.counts.sum() == 5000
+    assert course.sums.sum() == pytest.approx(course.face_seconds) == pytest.approx(160)
+    happy = course.sums[:, CLASSES.index("happy")]
+    assert happy[: int(104 / course.width)].sum() >= 82 and happy[int(104 / course.width) + 1 :].sum() == 0
+    assert course.summary() == "200.0 s, 5000 frames, 4000 with a face; the largest face, by time: happy 52%, sad 48%"
