@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from fergit.analysis.calibration import expected_error
 
+from fergit.analysis.calibration import expected_error
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import load_processed
