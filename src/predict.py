@@ -181,7 +181,7 @@ class Job:
         course, said = Course(shown(film.name)), None
         self.courses.append(course)
         with contextlib.ExitStack() as stack:
-            add = None
+            copy = None
             bar = tqdm(film, course.name, film.frames or None, leave=False, unit="frame", disable=None)
             try:
                 for number, (seconds, frame) in enumerate(bar):
@@ -190,11 +190,14 @@ class Job:
                     for writer in self.writers:
                         writer.add(film.name, faces, number, seconds)
                     if self.annotated:
-                        add = add or stack.enter_context(write_film(target, frame.shape, self.annotated))
-                        add(annotate(frame, faces), seconds)
+                        copy = copy or stack.enter_context(write_film(target, frame.shape, self.annotated))
+                        copy.add(annotate(frame, faces), seconds)
                     if film.camera and faces and faces[0].label != said:
                         said = faces[0].label
                         self.say(f"{seconds:8.1f} s  {said:<10} {faces[0].probability:>4.0%}")
+                course.close(film.end)
+                if copy:
+                    copy.end = film.end
             except KeyboardInterrupt:
                 if not film.camera:  # whose only end it is
                     raise

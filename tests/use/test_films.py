@@ -21,12 +21,13 @@ UNEVEN = [*(number / 30 for number in range(60)), *(2 + number / 5 for number in
 PICTURE = cv2.cvtColor(portrait(side=60)[0], cv2.COLOR_GRAY2BGR)
 
 
-def film(path, times, face=lambda number: True):
+def film(path, times, face=lambda number: True, end=0.0):
     """Write a film whose frames have these times, with a face where `face` says so."""
     path.parent.mkdir(exist_ok=True)
-    with write_film(path, PICTURE.shape, path.parent) as add:
+    with write_film(path, PICTURE.shape, path.parent) as copy:
         for number, seconds in enumerate(times):
-            add(PICTURE if face(number) else np.full_like(PICTURE, 128), seconds)
+            copy.add(PICTURE if face(number) else np.full_like(PICTURE, 128), seconds)
+        copy.end = end
     return path
 
 
@@ -57,6 +58,14 @@ def test_each_frame_has_the_films_own_time_and_the_copy_has_it_too(tmp_path):
     capture = cv2.VideoCapture(str(copy))
     assert capture.get(cv2.CAP_PROP_FRAME_COUNT) / capture.get(cv2.CAP_PROP_FPS) == pytest.approx(10, abs=0.02)
     assert [one.name for one in copy.parent.iterdir()] == ["uneven.mp4"]
+
+
+def test_the_last_frame_lasts_as_long_as_in_the_film(tmp_path, capsys):
+    source = film(tmp_path / "in" / "slides.mp4", [0, 5, 6], face=lambda number: number == 2, end=20)
+    assert run(source, "--annotated", tmp_path) == 0
+    assert "20.0 s, 3 frames, 1 with a face" in capsys.readouterr().out
+    capture = cv2.VideoCapture(str(tmp_path / "slides.mp4"))
+    assert capture.get(cv2.CAP_PROP_FRAME_COUNT) / capture.get(cv2.CAP_PROP_FPS) == pytest.approx(20, abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,16 @@ def test_a_pipe_is_written_to_and_not_replaced(folder, tmp_path):
     assert run(folder, "--json", "/dev/null") == 0 and not os.path.isfile("/dev/null")
 
 
+def test_a_table_on_standard_output_that_is_led_to_a_file(folder, tmp_path):
+    program = "import sys, portraits, predict; sys.exit(predict.main(sys.argv[1:], portraits.Recognizer()))"
+    places = os.pathsep.join(str(paths.ROOT / name) for name in ("src", "tests"))
+    command = [sys.executable, "-c", program, folder, "--csv", "/dev/stdout"]
+    with open(tmp_path / "all", "w") as out:
+        subprocess.run(command, env=os.environ | {"PYTHONPATH": places}, stdout=out, check=True)
+    said = (tmp_path / "all").read_text()
+    assert said.count("two.png") == 4 and "file,frame,seconds" in said and "\0" not in said
+
+
 ODD = [b"\xff\xfe.png", b"=1+2.png", b"@x.png", b"\x1b[31mred.png", b"two\nlines.png", b"\xe2\x80\xaegnp.png"]
 
 

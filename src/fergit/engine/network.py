@@ -26,7 +26,7 @@ def build_network(
     *,
     batch_normalization="per_conv",
     first_kernels=(5, 5),
-    poolings=6,
+    poolings=5,
     dropout=0.3,
     dropout_last=0.4,
     batch_norm_momentum=0.99,
@@ -50,8 +50,8 @@ def build_network(
     first_kernels : pair of int
         Kernel sizes of the first pair. The text gives 5x5 to "the first layer" (p. 77), the count to both of the pair.
     poolings : int
-        How many pairs are followed by 2x2 max pooling, counted from the first: all six (p. 75), which fit when they
-        round up (48-24-12-6-3-2-1). Fewer round down.
+        How many pairs are followed by 2x2 max pooling, counted from the first. All six (p. 75) fit when they round up
+        (48-24-12-6-3-2-1), but did not learn by the paper's recipe. Fewer round down.
     dropout, dropout_last : float
         Rates after pairs 1-5 (or a list of five rates) and after pair 6 (p. 78: 0.3 "in the early layers", 0.4).
     batch_norm_momentum : float

@@ -72,11 +72,10 @@ def names():
         "claims": tables_pages.claims(real),
         "contradictions": tables_pages.contradictions(real),
         "studies": markdown(tables_studies.overview(studies)),
+        "fer2013": tables_pages.fer2013(reports),
         "compute": tables_pages.compute(),
         "not_run": tables_pages.not_run(defined, studies),
     }
-    if "fer2013" in reports:
-        tables["fer2013"] = tables_pages.fer2013(reports)
     return named | {f"table.{name}": table for name, table in tables.items()}, verdicts, reports
 
 

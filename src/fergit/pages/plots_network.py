@@ -143,3 +143,29 @@ def _column(axes, rows, height, left):
         if not name.startswith("residual"):
             entry = name  # the last layer before a residual block, where its shortcut starts
         above, size = y, shape
+
+
+def poolings(curves):
+    """Accuracy by epoch of networks with six and with five poolings.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        network, poolings, seed, epoch, accuracy, val_accuracy.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained", sharey=True)
+    for (network, count, seed), rows in curves.groupby(["network", "poolings", "seed"]):
+        for ax, column in zip(axes, ("accuracy", "val_accuracy"), strict=True):
+            label, colour = f"{count} poolings, {network}, seed {seed}", OURS if count == 5 else "#8A8A8A"
+            style = "--" if network == "basic" else "-"
+            ax.plot(rows["epoch"], rows[column], label=label, color=colour, linestyle=style)
+    for ax, title in zip(axes, ("training", "validation"), strict=True):
+        ax.set(title=title, xlabel="epoch", ylim=(0.2, 0.7))
+    axes[0].set_ylabel("accuracy")
+    axes[0].legend(fontsize=8, frameon=False)
+    plt.close(figure)
+    return figure

@@ -3,8 +3,8 @@
 A name is the place of a number in its file: ``fergit.residual.accuracy`` is the mean, with ``.interval`` and, over
 several seeds, ``.sd`` behind it; ``fergit.gain.difference`` is the residual network less the basic one;
 ``fergit.leaks...`` and ``fergit.gradcam...`` come from the metrics.json of these, ``study.NAME...`` from those of the
-studies, ``fergit.residual.training...`` from training.json (means over the seeds). ``python -m fergit.pages.documents``
-lists them all.
+studies, ``first...`` from what an earlier version measured, ``fergit.residual.training...`` from training.json (means
+over the seeds). ``python -m fergit.pages.documents`` lists them all.
 """
 
 from statistics import mean
@@ -81,6 +81,7 @@ def collect(reports, found, evaluate):
         if study["networks"]:
             verdicts[f"study.{name}"] = _direction(study["networks"]["low"], study["networks"]["high"])
     _persons(found, evaluate, values)
+    _first_reading(values)
     return values, verdicts
 
 
@@ -129,6 +130,18 @@ def _of_trainings(dataset, model, seeds, values):
     if dataset != "synthetic" and all(path.exists() for path in runs):
         costs = [read_json(path, ("seconds",), f"`git checkout {paths.relative(path)}`") for path in runs]
         values[f"{dataset}.{model}.training.minutes"] = round(mean(cost["seconds"] for cost in costs) / 60)
+
+
+def _first_reading(values):
+    """What an earlier version of this project measured, ``first.fergit.residual.accuracy`` and so on."""
+    folder, remedy = paths.RESULTS / "first-reading", "`git checkout results/first-reading` brings it back"
+    for path in sorted(folder.glob("*/*/metrics.json")):
+        name, found = ".".join(["first", *path.parent.relative_to(folder).parts]), read_json(path, (), remedy)
+        if path.parent.parent.name == "studies":
+            _flatten(found["draws"], name, values)
+        elif "accuracy" in found:
+            values[f"{name}.accuracy"] = found["accuracy"]["mean"]
+            values[f"{name}.accuracy.interval"] = interval(*found["accuracy"]["ci95"])
 
 
 def _persons(found, evaluate, values):

@@ -62,12 +62,12 @@ def run(folder, seconds, workers):
     """
     context = multiprocessing.get_context("spawn")
     claimed, lock = context.Value("i", 0), context.Lock()
-    deadline = time.monotonic() + seconds
+    deadline = None if seconds is None else time.monotonic() + seconds
     processes = [context.Process(target=_work, args=(folder, claimed, lock), daemon=True) for _ in range(workers)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(max(0, deadline - time.monotonic()))
+        process.join(None if deadline is None else max(0, deadline - time.monotonic()))
     for process in processes:
         process.kill()
 
@@ -116,7 +116,7 @@ def main():
     packing.set_defaults(command=lambda given: pack(given.folder, given.names))
     running = commands.add_parser("run", help="train it")
     running.add_argument("folder", type=Path)
-    running.add_argument("--seconds", type=float, default=float("inf"))
+    running.add_argument("--seconds", type=float, help="then what runs is stopped; it goes on at the next call")
     running.add_argument("--workers", type=int, default=1, help="how many trainings at once, on one device")
     running.set_defaults(command=lambda given: run(given.folder, given.seconds, given.workers))
     given = parser.parse_args()

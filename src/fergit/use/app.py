@@ -44,19 +44,7 @@ HEADERS = {
 
 
 async def serve(recognizer, port):
-    """Serve the page until cancelled, and print where it is.
-
-    Parameters
-    ----------
-    recognizer : fergit.use.recognizer.ExpressionRecognizer
-    port : int
-        0 for any that is free.
-
-    Raises
-    ------
-    FergitError
-        The port is taken.
-    """
+    """Serve the page until cancelled, and print where it is; port 0 is any that is free."""
     try:
         sockets = bind_sockets(port, ADDRESS)
     except OSError as error:

@@ -37,13 +37,9 @@ def folder(dataset, model):
 
 
 def load(dataset, model, seed=0):
-    """A network as it is shipped: from its file, or where there is none made as `ship` would.
+    """A network as it is shipped, from its file or, where there is none, made as `ship` would; and what is said of it.
 
-    Returns
-    -------
-    network : keras.Model
-    about : dict
-        As `fergit.use.shipped.read_about`, and ``files``: whether there is ``models/<dataset>-<model>.npz``.
+    The second is `fergit.use.shipped.read_about`'s dict, with ``files``: whether there are files.
     """
     file = shipped.file(dataset, model, ".npz")
     if file.exists():
@@ -106,31 +102,9 @@ def _step(faces, strength, guess, level):
 def summary(faces, about, trained, own, onnx, altered, evaluate):
     """All of a card's metrics.json.
 
-    Parameters
-    ----------
-    faces : Faces
-        The test part.
-    about : dict
-        Of `load`.
-    trained : DataFrame
-        The same training's rows of predictions.csv, test part.
-    own : float (n, classes)
-        Probabilities of the network as it is shipped.
-    onnx : float (n, classes) or None
-        Of `by_opencv`.
-    altered : dict
-        Of `alter`.
-    evaluate : dict
-        confidence_level, bootstrap_samples, calibration_bins.
-
-    Returns
-    -------
-    dict
-
-    Raises
-    ------
-    FergitError
-        What is shipped is not of the training that predictions.csv is of.
+    `faces` are the test images; `about` is of `load`, `trained` the same run's test rows of predictions.csv, `own` and
+    `onnx` (float (n, classes), or None) are the shipped network's probabilities by Keras and by OpenCV, `altered` is of
+    `alter`. Raises FergitError where predictions.csv and the shipped network are of two runs.
     """
     level, samples, bins = (evaluate[key] for key in ("confidence_level", "bootstrap_samples", "calibration_bins"))
     predictions = predictions_table(faces.classes, faces.sample_id, faces.labels, {about["seed"]: own})
@@ -198,13 +172,7 @@ def _f1(counts):
 
 
 def read(dataset, model):
-    """A card's metrics.json; None where it was not made.
-
-    Raises
-    ------
-    FergitError
-        It is damaged.
-    """
+    """A card's metrics.json; None where it was not made."""
     file = folder(dataset, model) / "metrics.json"
     remedy = f"`python src/run.py card {dataset} {model}` writes it again"
     return read_json(file, KEYS, remedy) if file.exists() else None
@@ -218,11 +186,5 @@ def text():
 
 
 def write():
-    """Write the tables of models/README.md; its other text stays.
-
-    Raises
-    ------
-    FergitError
-        models/README.md has not both markers, or metrics.json is damaged.
-    """
+    """Write the tables of models/README.md; its other text stays."""
     write_text(README, text())

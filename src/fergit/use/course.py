@@ -11,12 +11,7 @@ from fergit.use.recognizer import CLASSES, Face
 class Course:
     """How the expression of a film's largest face changes, weighed by time, in constant memory.
 
-    Attributes
-    ----------
-    frames, with_face : int
-    seconds, face_seconds : float
-    labels : Counter
-        {expression: seconds}
+    ``labels`` has the seconds of each expression, ``seconds`` and ``face_seconds`` all of them and those with a face.
     """
 
     BINS = 1024  # at most; then each two become one
@@ -38,10 +33,10 @@ class Course:
         self.frames += 1
         self.with_face += bool(faces)
 
-    def close(self):
-        """Take in the last frame, which lasts as long as the one before it."""
+    def close(self, end: float = 0.0):
+        """Take in the last frame, which lasts to the `end`, or where that is unknown as long as the one before it."""
         if self.waiting:
-            self._count(*self.waiting, self.lasting)
+            self._count(*self.waiting, max(0.0, end - self.waiting[1]) or self.lasting)
             self.waiting = None
 
     def _count(self, faces, start, lasting):
@@ -81,13 +76,7 @@ class Course:
 
 
 def plot_courses(courses, file):
-    """Write a PNG with a panel for each film, with the probabilities of its largest face's expressions.
-
-    Parameters
-    ----------
-    courses : list of Course
-    file : binary file, open for writing
-    """
+    """Write a PNG with a panel for each course, with the probabilities of the largest face, to an open binary file."""
     from matplotlib.figure import Figure  # without a window system, and only who asks for a plot waits for it
 
     figure = Figure(figsize=(11, 3.2 * len(courses)), layout="constrained")

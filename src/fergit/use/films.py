@@ -30,6 +30,8 @@ class Film:
         As many as the film says to have, often an estimate; 0 where it does not say, as a camera.
     rate : float
         Frames a second in the mean, 25 where the film does not say.
+    end : float
+        Seconds at which the last frame ends, known only after it, and only of some formats; else 0.
 
     Raises
     ------
@@ -40,7 +42,7 @@ class Film:
     def __init__(self, source: str | Path | int):
         """`source`: a film's path, or a camera's number."""
         self.camera = isinstance(source, int)
-        self.name, self.source = f"camera {source}" if self.camera else str(source), source
+        self.name, self.source, self.end = f"camera {source}" if self.camera else str(source), source, 0.0
         if self.camera and not 0 <= source < CAMERAS:
             raise FergitError(f"{self.name}: no such camera; allowed: 0 to {CAMERAS - 1}")
         if not self.camera and not Path(source).is_file():
@@ -97,53 +99,59 @@ class Film:
             raise FergitError(f"{self.name}: gives no more pictures")
         if not number:
             raise FergitError(f"{self.name}: holds no frame that can be read")
-        if self._cut_short(seconds):
-            raise FergitError(f"{self.name}: cut short or damaged; it ends after {number} frames, {seconds:.1f} s")
-
-    def _cut_short(self, seconds):
-        """Whether the file says to be longer than it is, or to show more than came."""
         with open(self.source, "rb") as file:
             missing, lasting = formats.promised(file, self.frames / self.rate)
-        return missing or seconds + 1 / self.rate < 0.9 * lasting
+        frames = self.frames if lasting else number  # other formats' numbers of frames are estimates
+        if missing or (seconds + 1 / self.rate < 0.9 * lasting and number < 0.9 * frames):
+            raise FergitError(f"{self.name}: cut short or damaged; it ends after {number} frames, {seconds:.1f} s")
+        self.end = lasting
 
 
 @contextlib.contextmanager
 def write_film(path, shape, folder):
-    """Yield a function of a frame and its seconds that adds it to an MP4.
+    """Yield a `Copy` for frames of a shape, an MP4 that takes its place under `path` only when all is written.
 
-    The film takes its place under `path` only when all is written; until then it is in `folder`, on the same disk.
+    Until then it is in `folder`, on the same disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{os.getpid()}.partial.mp4"  # OpenCV goes by the suffix, and takes no name that is not UTF-8
-    times, size = [], shape[1::-1]
     try:
-        writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), 25, size)
+        writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), 25, shape[1::-1])
     except (cv2.error, UnicodeEncodeError):
         raise FergitError(f"{path}: cannot be written") from None
-
-    def add(frame, seconds):
-        writer.write(frame if frame.shape == shape else cv2.resize(frame, size))
-        times.append(seconds)
-
+    copy = Copy(writer, shape)
     try:
         if not writer.isOpened():
             raise FergitError(f"{path}: cannot be written")
-        yield add
+        yield copy
         writer.release()
-        set_times(partial, times)
+        set_times(partial, copy.times, copy.end)
         os.replace(partial, path)
     finally:
         writer.release()
         partial.unlink(missing_ok=True)
 
 
+class Copy:
+    """A film that is being written; ``end`` is when its last frame ends, if that is known."""
+
+    def __init__(self, writer, shape):
+        self.writer, self.shape, self.times, self.end = writer, shape, [], 0.0
+
+    def add(self, frame, seconds):
+        """Write a frame, which lasts from so many seconds to those of the next one."""
+        self.writer.write(frame if frame.shape == self.shape else cv2.resize(frame, self.shape[1::-1]))
+        self.times.append(seconds)
+
+
 SCALE = 10_000  # parts of a second in the copy's index: enough for five days
 
 
-def set_times(path, times):
-    """Give each frame of OpenCV's MP4 its own time, in seconds; the last one lasts as long as the one before it."""
-    stamps = np.round((np.array(times) - times[0]) * SCALE).astype(np.int64)
-    lasting = np.maximum(1, np.diff(stamps, append=2 * stamps[-1] - stamps[-2] if len(stamps) > 1 else SCALE // 25))
+def set_times(path, times, end):
+    """Give each frame of OpenCV's MP4 its own time, in seconds; without an end the last lasts as the one before it."""
+    before = times[-1] - times[-2] if len(times) > 1 else 1 / 25
+    stamps = np.array([*times, end if end > times[-1] else times[-1] + before]) - times[0]
+    lasting = np.maximum(1, np.diff(np.round(stamps * SCALE).astype(np.int64)))
     with open(path, "r+b") as file:
         place, end = 0, os.fstat(file.fileno()).st_size
         while place < end:

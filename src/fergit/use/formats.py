@@ -132,12 +132,7 @@ SIZES = {
 def promised(file, counted):
     """What a film's file says of itself: whether bytes are missing at its end, and how many seconds it shows (or 0).
 
-    Parameters
-    ----------
-    file : binary file
-        MP4, QuickTime, AVI, Matroska or WebM; of others nothing is known.
-    counted : float
-        Seconds by the number of frames, which is exact in AVI and an estimate elsewhere.
+    Known of MP4, QuickTime, AVI, Matroska and WebM. `counted`: the seconds by the number of frames, exact in AVI alone.
     """
     end = file.seek(0, 2)
     file.seek(0)

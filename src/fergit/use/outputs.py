@@ -23,15 +23,7 @@ def is_ours(path):
 
 
 class Outputs:
-    """What a run will write, each path checked before the work.
-
-    Parameters
-    ----------
-    inputs : list of path
-        What is read.
-    overwrite : bool
-        Replace files that are not ours, too; never what is read.
-    """
+    """What a run will write, each path checked before the work; `overwrite` allows what is not ours, never `inputs`."""
 
     def __init__(self, inputs, overwrite=False):
         self.overwrite, self.taken, self.folders = overwrite, {}, {}
@@ -39,13 +31,7 @@ class Outputs:
         self.files = {(about.st_dev, about.st_ino) for about in map(_about, inputs) if about}
 
     def claim(self, option: str, path: Path) -> Path:
-        """The path that is to be written for an option of the command; links are followed.
-
-        Raises
-        ------
-        FergitError
-            It is a folder, something that is read, something else that is written, or somebody else's file.
-        """
+        """The path to write for an option of the command, links followed; FergitError where it must not be written."""
         about, target = _about(path), Path(os.path.realpath(path))
         if _is_stream(path, about):
             return path
@@ -72,7 +58,11 @@ class Outputs:
 
 def open_output(path: Path):
     """A file to write bytes into: whole or not there, but a pipe or device is written to as it is."""
-    return open(path, "ab") if _is_stream(path, _about(path)) else write_atomically(path)
+    if not _is_stream(path, _about(path)):
+        return write_atomically(path)
+    opened = {"/dev/stdout": "1", "/dev/stderr": "2"}.get(str(path), str(path).removeprefix("/dev/fd/"))
+    # Opened by name once more, a file that is led to would be written from its start.
+    return os.fdopen(os.dup(int(opened)), "wb") if opened.isdecimal() else open(path, "ab")
 
 
 def _about(path):

@@ -33,18 +33,8 @@ def is_film(path: str | Path) -> bool:
 def find(folder: Path, refuse=None) -> tuple[list[Path], Counter]:
     """The photographs and films in a folder and the folders in it, linked ones too, and what else lies there.
 
-    Parameters
-    ----------
-    folder : Path
-    refuse : callable, optional
-        Takes a FergitError for each folder that cannot be opened; without it the first one is raised.
-
-    Returns
-    -------
-    files : list of Path
-        Sorted; what begins as a picture or is named like one. Hidden files are left out.
-    others : Counter
-        {suffix: number} of all other files.
+    Returns the sorted files that begin as a picture or are named like one, without hidden ones, and {suffix: number} of
+    all others. `refuse` takes a FergitError for each folder that cannot be opened; without it the first one is raised.
     """
     files, others, seen = [], Counter(), set()
 

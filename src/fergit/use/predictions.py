@@ -82,17 +82,7 @@ class JsonFile:
 
 
 def annotate(picture, faces):
-    """A copy with a box about each face, and its expression with the probability, as in the paper's Figure 9 (p. 85).
-
-    Parameters
-    ----------
-    picture : uint8 (height, width, 3)
-    faces : list of fergit.use.predict.Face
-
-    Returns
-    -------
-    uint8 (height, width, 3)
-    """
+    """A copy of a picture, uint8 (height, width, 3), with box, label and probability at each face (Figure 9, p. 85)."""
     copy = picture.copy()
     line = max(1, round(min(copy.shape[:2]) / 300))
     for face in faces:

@@ -6,8 +6,8 @@ everything else. `load_network` makes a Keras model of the first:
     from fergit.use.shipped import load_network
     network = load_network()
 
-Kernels are rounded to float16 (both files hold the same rounded values, the ONNX file as float32, which every reader
-of ONNX understands), biases and normalizations stay float32. On maps of 1x1 pixel eight ninths of each 3x3 kernel meet
+Kernels are rounded to float16 (both files hold the same values; in the ONNX file a Cast makes float32 of each before
+use), biases and normalizations stay float32. On maps of 1x1 pixel eight ninths of each 3x3 kernel meet
 nothing but padding. They never take part in a result and never learn, so only the kernels' centres are written, and
 `load_network` puts zeros around them. Five poolings that round down lead to such maps, six that round up do not.
 
@@ -40,20 +40,9 @@ OPSET = 15  # old enough for OpenCV, new enough for all layers
 
 
 def ship(dataset, model, seed):
-    """Write the two files of a finished training, ``models/<dataset>-<model>.npz`` and ``.onnx``.
+    """Write the two files of a finished training; its weights and predictions.csv (validation part) must be there.
 
     Needs the package onnx (``pip install .[export]``).
-
-    Parameters
-    ----------
-    dataset, model : str
-    seed : int
-        Which training. Its weights and the validation part of its predictions.csv must be there.
-
-    Raises
-    ------
-    FergitError
-        One of these, or the package onnx, is not there.
     """
     network, about = prepare(dataset, model, seed)
     save_network(network, about, file(dataset, model, ""))
@@ -103,30 +92,18 @@ def rounded(network):
     return network
 
 
-def read_about(path=WEIGHTS):
-    """What a file of `save_network` says of itself: dict with ``model``, ``classes``, ``network`` and, of a training,
+def read_about(path=WEIGHTS) -> dict:
+    """What a file of `save_network` says of itself: ``model``, ``classes``, ``network``, and of a finished run also
     ``dataset``, ``seed``, ``best_epoch``, ``temperature`` and more.
-
-    Raises
-    ------
-    FergitError
-        There is no such file, or it is no such file.
     """
     with _reading(path), np.load(path, allow_pickle=False) as file:
         return json.loads(str(file["about"]))
 
 
 def save_network(network, about, stem):
-    """Write a network as ``<stem>.npz`` and ``<stem>.onnx``, the same weights in both.
+    """Write a network of `build_network` as ``<stem>.npz`` and ``<stem>.onnx``, the same weights in both.
 
-    Parameters
-    ----------
-    network : keras.Model
-        Of `fergit.engine.network.build_network`.
-    about : dict
-        At least ``model`` (its kind), ``classes`` and ``network`` (the other arguments of `build_network`).
-    stem : Path
-        The files' path without suffix.
+    `about` has at least ``model`` (its kind), ``classes`` and ``network`` (the other arguments of `build_network`).
     """
     arrays = {variable.path: _core(variable, layer) for layer in network.layers for variable in layer.weights}
     model = _onnx_model(network, arrays, about)
@@ -215,8 +192,12 @@ def _onnx_model(network, arrays, about):
 
     def constant(layer, name, change=lambda values: values):
         path = f"{layer.name}/{name}"
-        constants.append(numpy_helper.from_array(np.ascontiguousarray(change(arrays[path].astype(np.float32))), path))
-        return path
+        values = np.ascontiguousarray(change(arrays[path]))
+        if values.dtype != np.float16:
+            constants.append(numpy_helper.from_array(values, path))
+            return path
+        constants.append(numpy_helper.from_array(values, f"{path}_16"))
+        return add("Cast", [f"{path}_16"], path, to=TensorProto.FLOAT)
 
     def add(kind, inputs, output, **attributes):
         nodes.append(helper.make_node(kind, inputs, [output], name=output, **attributes))
