@@ -128,7 +128,7 @@ def test_a_lock_that_dvc_left_half_written(clone):
 
 
 def test_queued_experiments_run_the_code_and_parameters_of_their_time(clone):
-    code = clone.root / "src/fergit/analysis/metrics.py"
+    code = clone.root / "src/fergit/analysis/intervals.py"
     text = code.read_text()
     for name, digits, level in (("one", 3, 0.9), ("two", 4, 0.8)):
         code.write_text(text.replace("round(float(value), 6)", f"round(float(value), {digits})"))
@@ -146,9 +146,9 @@ def test_queued_experiments_run_the_code_and_parameters_of_their_time(clone):
 
 def test_a_failed_queued_experiment_leaves_its_notebook(clone):
     code = clone.root / "src/fergit/analysis/metrics.py"
-    code.write_text(
-        code.read_text().replace("def calibration_error(table):", "def calibration_error(table):\n    1 / 0")
-    )
+    whole = "def summarize(test, validation, trainings, evaluate):"
+    assert whole in code.read_text()
+    code.write_text(code.read_text().replace(whole, f"{whole}\n    1 / 0"))
     assert clone.run("dvc", "exp", "run", "--queue", "--name", "broken").returncode == 0
     clone.git("checkout", "-q", ".")
     clone.run("dvc", "queue", "start")
