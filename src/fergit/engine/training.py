@@ -10,6 +10,7 @@ from fergit.engine.checkpoint import Evaluated, Resumable, Training, find_checkp
 from fergit.engine.layers import trim, untrim
 from fergit.engine.optimizer import make_optimizer
 from fergit.engine.prediction import in_float32, predict
+from fergit.engine.scan import STEPS, on_jax_gpu, scan_steps
 
 
 class Batches(keras.utils.PyDataset):
@@ -173,7 +174,10 @@ def compile_trimmed(network, settings, steps_per_epoch):
         # Not by its name: Keras would make it while it traces the first step, and then has to trace it again.
         metrics=[keras.metrics.CategoricalAccuracy("accuracy")],
         jit_compile=False if on_tensorflow_cpu() else "auto",
+        steps_per_execution=STEPS if on_jax_gpu() else 1,
     )
+    if on_jax_gpu():
+        scan_steps(trimmed)
     trimmed.optimizer.build(trimmed.trainable_variables)
     return trimmed
 
