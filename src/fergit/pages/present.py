@@ -46,6 +46,8 @@ def counted(n, noun):
 
 def markdown(table):
     """A DataFrame of texts as a Markdown table, without its index: its cells wrap, and are not cut."""
+    if table.empty:
+        return "*None yet.*"
     cells = [[str(cell).replace("|", "\\|") for cell in row] for row in table.itertuples(index=False)]
     rows = [list(table.columns), ["---"] * table.shape[1], *cells]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
