@@ -13,6 +13,8 @@ from ruamel.yaml import YAML
 
 from fergit.core import paths
 
+GIVEN = "results/poolings/"  # no stage makes it: the record of a run on another machine
+
 
 class Clone:
     """A copy of this checkout's files, as Git would commit them, with DVC's commands."""
@@ -22,7 +24,8 @@ class Clone:
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.run(listed, cwd=paths.ROOT, capture_output=True, text=True).stdout.split("\0")[:-1]:
             source, target = paths.ROOT / name, root / name
-            if source.is_file() and not name.startswith(("results/", "runs/", "dvc.lock", "tests/")):
+            made = name.startswith(("results/", "runs/", "dvc.lock", "tests/")) and not name.startswith(GIVEN)
+            if source.is_file() and not made:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
         self.git("init", "-q")
