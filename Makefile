@@ -39,10 +39,10 @@ $(VENV)/%.txt: %.txt
 repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
 	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true  # DVC, killed while it wrote this file, cannot read it
 	@$(BIN)/python src/run.py check  # in words of ours, where DVC's would be obscure
-	@set -o pipefail; $(BIN)/dvc repro | awk '$(BRIEFLY)'
+	@set -o pipefail; PYTHONUNBUFFERED=1 $(BIN)/dvc repro | grep --line-buffered -vE '$(BRIEFLY)'
 
 # What DVC prints, without what it prints for each of a dozen stages beside their names: so that a run fits on a screen.
-BRIEFLY := !/^$$|^> |^Stage .* skipping$$|(Upd|Gener)ating lock file|^To (track|enable)|^\t(git|dvc) |^Use `dvc push`/ {print; fflush()}
+BRIEFLY := ^$$|^> |^Stage .* skipping$$|^(Upd|Gener)ating lock file|^To (track|enable)|^[[:space:]]+(git|dvc) |^Use .dvc push
 
 app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765)
 	$(BIN)/python src/app.py $(if $(PORT),--port $(PORT))

@@ -12,6 +12,8 @@ import pytest
 
 from fergit.core import paths
 
+pytestmark = pytest.mark.corners  # each takes as long as Keras on another backend takes to compile
+
 PREPARE = """
     import json, sys
     from bars import barred
@@ -131,7 +133,6 @@ RESUMED = """
 """
 
 
-@pytest.mark.corners
 @pytest.mark.parametrize(("backend", "distribution"), [("jax", "none"), ("tensorflow", "data_parallel")])
 def test_batches_are_those_of_their_epoch_after_an_interruption_too(backend, distribution, tmp_path):
     whole, resumed, epochs = run(f'    distribution = "{distribution}"{RESUMED}', tmp_path, backend)
