@@ -3,6 +3,7 @@
 import pandas as pd
 
 from fergit.analysis.alterations import ALTERATIONS
+from fergit.core import paths
 from fergit.pages.present import TITLES, markdown, percent, with_interval
 
 NOTABLE = 0.1  # of accuracy, lost: such cells are bold
@@ -106,7 +107,9 @@ def network(found):
     layout = found.get("network", {})
     values = ", ".join(f"{name} {layout[name]}" for name in ("poolings", "batch_normalization") if name in layout)
     kind = f"{found['model']} network{f' ({values})' if values else ''}"
-    notebook = f"../results/{found['dataset']}/{found['model']}/02-train/seed-{found['seed']}/02-train.ipynb"
+    trained = f"{found['dataset']}/{found['model']}/02-train/seed-{found['seed']}/02-train.ipynb"
+    first = f"first-reading/{found['dataset']}/{found['model']}/training.json"  # of an earlier version
+    notebook = f"../results/{trained if (paths.RESULTS / trained).exists() else first}"
     run = f"the run with seed {found['seed']} on {_title(found)}, epoch {found['best_epoch']}"
     return f"The {kind} of {run}. [How it was trained]({notebook})."
 

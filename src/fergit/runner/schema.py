@@ -105,6 +105,12 @@ class TrainParams(Section):
     precision: Literal["float32", "mixed_bfloat16", "auto"]
     distribution: Literal["none", "data_parallel"]
 
+    @model_validator(mode="after")
+    def _cosine_falls(self):
+        if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs is {self.warmup_epochs}; allowed: fewer than epochs, {self.epochs}")
+        return self
+
 
 class PredictParams(Section):
     mirror: bool
