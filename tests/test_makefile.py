@@ -19,7 +19,8 @@ def make(folder, *arguments):
 
 
 def bare(**changes):
-    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | changes
+    inherited = ("PYTHONPATH", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # the last three of the make that runs the tests
+    return {name: value for name, value in os.environ.items() if name not in inherited} | changes
 
 
 @pytest.fixture

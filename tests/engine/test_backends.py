@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -62,6 +63,7 @@ def test_other_backends_compute_the_same(backend, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed; `.venv/bin/pip install {backend}` and this test runs")
     _, expected, loss = run(TRAIN, tmp_path)
+    shutil.rmtree(tmp_path / "checkpoints")  # or the finished training would be taken up
     name, found, other = run(TRAIN, tmp_path, backend)
     assert name == backend
     assert np.allclose(found, expected, rtol=0, atol=1e-5)

@@ -32,9 +32,10 @@ def write_atomically(path):
 
 
 def keep_newest(folder, number):
-    """Delete all files of a folder but the newest `number`."""
-    for stale in sorted(folder.glob("*"), key=lambda file: file.stat().st_mtime)[:-number]:
-        stale.unlink()
+    """Delete all ``.npz`` files of a folder but the newest `number`."""
+    with contextlib.suppress(FileNotFoundError):  # another process deletes too
+        for stale in sorted(folder.glob("*.npz"), key=lambda file: file.stat().st_mtime)[:-number]:
+            stale.unlink(missing_ok=True)
 
 
 def write_text(path, text):

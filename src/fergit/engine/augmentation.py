@@ -1,4 +1,4 @@
-"""Augmentation of 48x48 faces, a pure function of (seed, epoch, index).
+"""Augmentation of 48x48 faces, a pure function of (seed, epoch, index); noise, of (seed, epoch, batch).
 
 The paper says that the data set was augmented (p. 79); its operations and ranges are unread. The geometry is that of
 Keras' ImageDataGenerator, as in the notebook that the paper probably grew from: rotation, shear, zoom of each axis and

@@ -37,6 +37,8 @@ with _quiet():
 def configure(seed, device="auto", precision="float32", distribution="none"):
     """Set up Keras, and make everything that follows a function of its inputs and `seed`; call it first.
 
+    (But JAX on a GPU may round differently from run to run.)
+
     Parameters
     ----------
     seed : int
@@ -60,6 +62,7 @@ def configure(seed, device="auto", precision="float32", distribution="none"):
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         tf.config.experimental.enable_op_determinism()
+        tf.config.experimental.enable_tensor_float_32_execution(False)
     elif backend == "jax":
         import jax
 
@@ -77,6 +80,7 @@ def configure(seed, device="auto", precision="float32", distribution="none"):
             )
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or CUDA refuses to be deterministic
         torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.allow_tf32 = False
     if device == "gpu" and not gpus:
         raise FergitError("train.device is 'gpu' but no GPU is visible; `make setup GPU=1`, or train.device: auto")
     if precision == "auto":

@@ -1,4 +1,4 @@
-"""What a training keeps on disk, so that it goes on after any interruption to the same bytes.
+"""What a training keeps on disk, so that it goes on after any interruption, on a CPU to the same bytes.
 
 A checkpoint is named by a hash of everything that decides the result (code, images, parameters) and by the machine.
 """
@@ -8,6 +8,7 @@ import json
 import os
 import time
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 
@@ -79,25 +80,26 @@ def find_checkpoint(folder, key):
     Path
     """
     own = folder / f"{key}-{machine_key()}.npz"
-    if not own.exists():
-        for other in sorted(folder.glob(f"{key}-*.npz")):
-            state = read_state(other)
-            if state and state["training"]["stopped"]:
-                progress.line(f"{paths.relative(other)}: trained on {state['training']['machine']['device']}")
-                return other
+    for file in sorted(folder.glob(f"{key}-*.npz"), key=lambda file: file != own):
+        arrays = read_arrays(file)
+        if arrays is not None and arrays["state"]["training"]["stopped"]:
+            if file != own:
+                progress.line(f"{paths.relative(file)}: trained on {arrays['state']['training']['machine']['device']}")
+            return file
     return own
 
 
-def read_state(file):
-    """What a checkpoint holds beside arrays: dict; None, and the file set aside, where it is damaged."""
+def read_arrays(file):
+    """All arrays of a file of ours, its ``state`` as a dict; None, and the file set aside, where it is damaged."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return json.loads(str(arrays["state"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        with np.load(file, allow_pickle=False) as opened:
+            arrays = {name: opened[name] for name in opened.files}
+        return arrays | {"state": json.loads(str(arrays["state"]))}
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         aside = file.with_suffix(".damaged")
         os.replace(file, aside)
         why = (str(error) or type(error).__name__).splitlines()[0]
-        progress.line(f"{paths.relative(file)}: damaged ({why}), set aside as {aside.name}; training starts again")
+        progress.line(f"{paths.relative(file)}: damaged ({why}), set aside as {aside.name}")
         return None
 
 
@@ -210,14 +212,14 @@ class Resumable(keras.callbacks.Callback):
 
     def load(self):
         """Take up the checkpoint, if there is one: call it before ``fit``, when all variables exist."""
-        state = read_state(self.file) if self.file.exists() else None
-        if state is None:
+        arrays = read_arrays(self.file) if self.file.exists() else None
+        if arrays is None:
             return
-        with np.load(self.file, allow_pickle=False) as arrays:
-            self.best_weights = [arrays[f"best_{i}"] for i in range(len(self.model.weights))]
-            if not state["training"]["stopped"]:
-                for i, variable in enumerate(self._variables()):
-                    variable.assign(arrays[f"variable_{i}"])
+        state = arrays["state"]
+        self.best_weights = [arrays[f"best_{i}"] for i in range(len(self.model.weights))]
+        if not state["training"]["stopped"]:
+            for i, variable in enumerate(self._variables()):
+                variable.assign(arrays[f"variable_{i}"])
         vars(self.training).update(state["training"])
         self.states = state["callbacks"]
         progress.line(f"{self.title} | resumed after epoch {len(self.training.history)}")

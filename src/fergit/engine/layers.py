@@ -26,7 +26,7 @@ class Convolution(keras.layers.Conv2D):
 
     def convolution_op(self, inputs, kernel):
         if self.sees_one_pixel:
-            middle = [size // 2 for size in self.kernel_size]
+            middle = [(size - 1) // 2 for size in self.kernel_size]
             kernel = keras.ops.convert_to_tensor(kernel)  # JAX slices no Keras variable
             return keras.ops.matmul(inputs, kernel[middle[0], middle[1]])
         if self.side and on_tensorflow_cpu():

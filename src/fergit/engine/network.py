@@ -44,14 +44,14 @@ def build_network(
         The network of the paper's Table 2, or the one of Table 3 with three residual blocks (p. 82).
     classes : int
     batch_normalization : "per_conv", "reconstructed" or "literal"
-        Where the pairs normalize. ``per_conv``: after each convolution (p. 78; 9,766,391 trainable parameters).
-        ``literal``: after each pair (p. 75). ``reconstructed``: after each pair that no residual block follows
-        (9,766,391 parameters in all).
+        Where the pairs normalize. ``per_conv``: after each convolution (p. 78; the residual network then has 9,766,391
+        trainable parameters). ``literal``: after each pair (p. 75). ``reconstructed``: after each pair that no residual
+        block follows (the residual network then has 9,766,391 in all).
     first_kernels : pair of int
         Kernel sizes of the first pair. The text gives 5x5 to "the first layer" (p. 77), the count to both of the pair.
     poolings : int
         How many pairs are followed by 2x2 max pooling, counted from the first. All six (p. 75) fit when they round up
-        (48-24-12-6-3-2-1), but did not learn by the paper's recipe. Fewer round down.
+        (48-24-12-6-3-2-1), but did not learn in 20 epochs by our recipe. Fewer round down.
     dropout, dropout_last : float
         Rates after pairs 1-5 (or a list of five rates) and after pair 6 (p. 78: 0.3 "in the early layers", 0.4).
     batch_norm_momentum : float

@@ -3,8 +3,6 @@
 import itertools
 import json
 import os
-import resource
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +11,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import read_json, write_arrays, write_json, write_text
 from fergit.engine.backend import configure, keras
-from fergit.engine.checkpoint import Training, read_state, training_key
+from fergit.engine.checkpoint import Training, read_arrays, training_key
 from fergit.engine.network import build_network
 from fergit.engine.prediction import in_float32, predict
 from fergit.engine.training import summarize, train
@@ -42,12 +40,7 @@ def save_training(training, network, faces, params, dataset, seed):
         os.replace(partial, weights)
     finally:
         partial.unlink(missing_ok=True)
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux KiB
-    cost = {
-        "seconds": round(training.seconds, 1),
-        "epochs": len(training.history),
-        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit,
-    }
+    cost = {"seconds": round(training.seconds, 1), "epochs": len(training.history)}
     write_json(paths.run(dataset, network.name, seed), cost | training.machine)
     return summary
 
@@ -124,11 +117,10 @@ def train_and_test(model, faces, params, dataset, seed):
     """
     sections = {name: params[name] for name in ("network", "augmentation", "train")}
     seen, settings = faces.take(faces.split != "test"), params["train"]
-    file = paths.outcome(dataset, model, seed, training_key(dataset, model, seen, sections, seed))
-    state = read_state(file) if file.exists() else None
-    if state is not None:
-        with np.load(file, allow_pickle=False) as arrays:
-            return _outcome(state, arrays, params["predict"]["mirror"])
+    file = paths.outcome(dataset, model, seed, training_key(dataset, model, faces, sections, seed))
+    arrays = read_arrays(file) if file.exists() else None
+    if arrays is not None:
+        return _outcome(arrays["state"], arrays, params["predict"]["mirror"])
     keras.utils.clear_session()
     configure(seed, settings["device"], settings["precision"], settings["distribution"])
     network = build_network(model, len(faces.classes), seed=seed, **params["network"])

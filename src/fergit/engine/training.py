@@ -1,4 +1,4 @@
-"""Training by the paper's recipe (p. 81), or by another one from params.yaml: repeatable to the byte."""
+"""Training by the paper's recipe (p. 81), or by another one from params.yaml: repeatable to the byte on a CPU."""
 
 import numpy as np
 
@@ -74,8 +74,8 @@ class AugmentedBatches(Batches):
 def train(network, faces, params, dataset, seed):
     """Train a fresh network; it ends with the weights of its best validation accuracy.
 
-    A training that was interrupted goes on from its last complete epoch, to the same bytes. One that another machine
-    has finished is taken up as it is.
+    A training that was interrupted goes on from its last complete epoch, on a CPU to the same bytes. One that another
+    machine has finished is taken up as it is.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fergit.core import progress
+from fergit.core.errors import FergitError
 from fergit.core.faces import Faces
 from fergit.core.files import write_arrays, write_json
 
@@ -31,13 +32,16 @@ def pack(folder, names):
         ``pipeline`` or a study.
     """
     from fergit.data import datasets
+    from fergit.engine.checkpoint import training_key
+    from fergit.runner.schema import TRAINING
     from fergit.runner.studies import pipeline_tasks, study_tasks
 
-    tasks, splits, images = [], {}, {}
+    tasks, splits, images, seen = [], {}, {}, {}
     for task in (task for name in names for task in (pipeline_tasks() if name == "pipeline" else study_tasks(name))):
         split = json.dumps([task.dataset, task.split])
         if split not in splits:
             faces = datasets.preprocess(task.dataset, {"split": task.split})
+            seen[split] = faces.take(faces.split != "test")
             if task.dataset not in images:
                 images[task.dataset] = every = datasets.load(task.dataset)
                 write_arrays(
@@ -48,7 +52,9 @@ def pack(folder, names):
                 )
             parts = dict(zip(faces.sample_id.tolist(), faces.split.tolist(), strict=True))
             splits[split] = np.array([parts.get(name, "") for name in images[task.dataset].sample_id.tolist()], "U10")
-        entry = asdict(task) | {"split": list(splits).index(split), "variant": ""}
+        sections = {name: task.params[name] for name in TRAINING}
+        key = training_key(task.dataset, task.model, seen[split], sections, task.seed)
+        entry = asdict(task) | {"split": list(splits).index(split), "variant": "", "key": key}
         if entry not in tasks:
             tasks.append(entry)
     write_arrays(folder / "splits.npz", **{str(i): parts for i, parts in enumerate(splits.values())})
@@ -59,25 +65,33 @@ def run(folder, seconds, workers):
     """Train the tasks of a folder in order, so many at once; after so many seconds, whatever runs is stopped.
 
     A second call goes on where the first one was stopped.
+
+    Returns
+    -------
+    int
+        How many tasks are not done.
     """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or the first takes the whole GPU
     context = multiprocessing.get_context("spawn")
-    claimed, lock = context.Value("i", 0), context.Lock()
+    claimed, done = context.Value("i", 0), context.Value("i", 0)
     deadline = None if seconds is None else time.monotonic() + seconds
-    processes = [context.Process(target=_work, args=(folder, claimed, lock), daemon=True) for _ in range(workers)]
+    processes = [context.Process(target=_work, args=(folder, claimed, done), daemon=True) for _ in range(workers)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(None if deadline is None else max(0, deadline - time.monotonic()))
     for process in processes:
         process.kill()
+    return len(json.loads((folder / "tasks.json").read_text())) - done.value
 
 
-def _work(folder, claimed, lock):
+def _work(folder, claimed, done):
+    from fergit.engine.checkpoint import training_key
     from fergit.engine.trained import train_and_test
 
     tasks = json.loads((folder / "tasks.json").read_text())
     while True:
-        with lock:
+        with claimed.get_lock():
             number = claimed.value
             claimed.value += 1
         if number >= len(tasks):
@@ -87,11 +101,17 @@ def _work(folder, claimed, lock):
         begin = time.monotonic()
         try:
             faces = _faces(folder, task)
+            sections = {name: values for name, values in task["params"].items() if name != "predict"}
+            seen = faces.take(faces.split != "test")
+            if training_key(task["dataset"], task["model"], seen, sections, task["seed"]) != task["key"]:
+                raise FergitError("the code here is not that which packed the task, or its images differ")
             outcome = train_and_test(task["model"], faces, task["params"], task["dataset"], task["seed"])
         except Exception as error:  # the others go on
             progress.line(f"{title} | failed: {type(error).__name__}: {error}")
             continue
         right = outcome.probabilities["validation"].argmax(axis=1) == faces.labels[faces.split == "validation"]
+        with done.get_lock():
+            done.value += 1
         took = time.monotonic() - begin
         progress.line(f"{title} | done in {took:.0f} s | validation accuracy {right.mean():.4f} | {os.getpid()}")
 
@@ -120,7 +140,8 @@ def main():
     running.add_argument("--workers", type=int, default=1, help="how many trainings at once, on one device")
     running.set_defaults(command=lambda given: run(given.folder, given.seconds, given.workers))
     given = parser.parse_args()
-    given.command(given)
+    if left := given.command(given):
+        raise SystemExit(f"error: {left} of the trainings are not done; the same command goes on with them")
 
 
 if __name__ == "__main__":

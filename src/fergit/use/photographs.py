@@ -105,7 +105,10 @@ def read(path: str | Path) -> np.ndarray:
                 raise FergitError(f"{path}: is a device and no file")
             data = file.read(512)
             if formats.kind(data) not in (None, "film"):
-                data += file.read(FILE * 2**30 - len(data))
+                data += file.read(2**16)
+                width, height = formats.size(data) or (0, 0)
+                if width * height <= LARGEST * 1e6:  # else it is refused by its header
+                    data += file.read(FILE * 2**30 - len(data))
     except OSError as error:
         raise FergitError(f"{path}: {error.strerror or error}") from None
     except MemoryError:
