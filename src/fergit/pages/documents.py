@@ -96,7 +96,10 @@ def _index(reports):
         ]
         notebooks = [*_notebooks(paths.RESULTS / name), *_notebooks(paths.report(name))]
         parts += [f"## {heading(name)}", "\n".join([*accuracies, *map(_notebook_link, notebooks)])]
-    return "\n\n".join(parts) + "\n"
+    others = [
+        f"- [{path.parent.name}]({path.parent.name}/README.md)" for path in sorted(paths.RESULTS.glob("*/README.md"))
+    ]
+    return "\n\n".join([*parts, "## Kept from earlier", "\n".join(others) or "Nothing."]) + "\n"
 
 
 def _accuracy(entry):
