@@ -67,7 +67,8 @@ def test_other_backends_compute_the_same(backend, tmp_path):
     name, found, other = run(TRAIN, tmp_path, backend)
     assert name == backend
     assert np.allclose(found, expected, rtol=0, atol=1e-5)
-    assert other == pytest.approx(loss, rel=1e-4)  # of the first step: same weights, same images
+    # Of the first step: same weights, same images. TensorFlow's fused normalization sums variances less exactly.
+    assert other == pytest.approx(loss, rel=5e-4)
 
 
 DISTRIBUTED = """
