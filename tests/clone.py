@@ -13,8 +13,6 @@ from ruamel.yaml import YAML
 
 from fergit.core import paths
 
-GIVEN = "results/poolings/"  # no stage makes it: the record of a run on another machine
-
 
 class Clone:
     """A copy of this checkout's files, as Git would commit them, with DVC's commands."""
@@ -24,7 +22,7 @@ class Clone:
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.run(listed, cwd=paths.ROOT, capture_output=True, text=True).stdout.split("\0")[:-1]:
             source, target = paths.ROOT / name, root / name
-            made = name.startswith(("results/", "runs/", "dvc.lock", "tests/")) and not name.startswith(GIVEN)
+            made = name.startswith(("results/", "runs/", "dvc.lock", "tests/"))
             if source.is_file() and not made:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, target)
@@ -40,7 +38,8 @@ class Clone:
 
     def forget_checkpoints(self):
         """Let the next training really train."""
-        shutil.rmtree(self.root / "work" / "checkpoints", ignore_errors=True)
+        for folder in ("checkpoints", "outcomes"):
+            shutil.rmtree(self.root / "work" / folder, ignore_errors=True)
 
     @staticmethod
     def machine():
