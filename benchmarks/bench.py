@@ -4,8 +4,8 @@ Every contender (workers.py) lives in a process of its own and trains an epoch w
 ``--repeats`` times, so that a slow minute of the machine hits all alike. Times are medians. PyTorch takes part where it
 is installed, in any folder on PYTHONPATH; its build for the CPU is enough::
 
-    pip install --target /tmp/torch torch
-    PYTHONPATH=src:/tmp/torch .venv/bin/python benchmarks/bench.py
+    pip install --target work/torch torch
+    PYTHONPATH=src:work/torch .venv/bin/python benchmarks/bench.py
 """
 
 import argparse

@@ -38,7 +38,7 @@ import pandas as pd
 from scipy import stats
 
 from fergit.analysis import metrics
-from fergit.core.predictions import classes_of, unpack
+from fergit.core.predictions import classes_of
 from fergit.paper import published, reconstruction
 
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "by construction", "not comparable")
@@ -226,9 +226,9 @@ def _measured(claim, outcome, second=None, *, evaluate):
         if not all("train_accuracy" in training for training in trainings):
             return None
         return Measured(tuple(t["train_accuracy"] for t in trainings), min(t["n_train"] for t in trainings), 1.0)
-    right = _right(outcome.predictions)
+    right = metrics.correct(outcome.predictions)
     if claim.quantity == "gain":
-        gain = _right(second.predictions).astype(float) - right
+        gain = metrics.correct(second.predictions).astype(float) - right
         variance = gain.var(axis=1).mean() / gain.shape[1]
         return Measured(tuple(gain.mean(axis=1)), gain.shape[1], correlation_of_runs(gain), variance)
     confusions = metrics.confusions(outcome.predictions)
@@ -275,12 +275,6 @@ def _parameters(outcome):
     ours = published.RESIDUAL_PARAMETERS if fits else layout.total
     result = BY_CONSTRUCTION if fits else NOT_REPRODUCED
     return {"ours": ours, "difference": ours - published.RESIDUAL_PARAMETERS, "verdict": result, "note": note}
-
-
-def _right(predictions):
-    """Whether each image is classified correctly: bool (runs, n)."""
-    labels, probabilities = unpack(predictions)
-    return probabilities.argmax(axis=2) == labels
 
 
 def _joined(*notes):

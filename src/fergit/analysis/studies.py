@@ -186,7 +186,7 @@ def over_draws(predictions, trainings, evaluate, paper):
     found = {}
     for network, group in trainings.groupby("network", sort=False):
         table = predictions[predictions["network"] == network]
-        right = _right(table)
+        right = metrics.right(table)
         drawn = _by_person(right, table)
         accuracies = group.groupby("variant", sort=False)["accuracy"].mean()
         signs = np.sign(accuracies.round(2) - paper[network]["accuracy"]) if paper[network] else None
@@ -235,7 +235,9 @@ def networks_over_draws(predictions, trainings, evaluate):
         return None
     test = ["variant", "seed", "sample_id", "group", "label"]
     first, second = (predictions[predictions["network"] == network] for network in networks)
-    pairs = first[test].assign(first=_right(first)).merge(second[test].assign(second=_right(second)), on=test)
+    pairs = (
+        first[test].assign(first=metrics.right(first)).merge(second[test].assign(second=metrics.right(second)), on=test)
+    )
     if not len(pairs) == len(first) == len(second):
         raise FergitError(f"predictions.csv: the {networks[0]} and the {networks[1]} network have not the same tests")
     drawn = _by_person(pairs["second"].astype(int) - pairs["first"], pairs)
@@ -269,11 +271,6 @@ def between(first, second, evaluate):
 
     samples, level = evaluate["bootstrap_samples"], evaluate["confidence_level"]
     return float(difference(drawn)), *metrics.bootstrap(drawn, difference, samples, level)
-
-
-def _right(table):
-    guess = table.filter(regex=f"^{metrics.PREFIX}").idxmax(axis=1).str.removeprefix(metrics.PREFIX)
-    return guess == table["label"]
 
 
 def _people_are_known(table):

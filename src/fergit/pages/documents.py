@@ -10,7 +10,7 @@ from fergit.core.errors import FergitError
 from fergit.core.files import write_text
 from fergit.core.params import read
 from fergit.pages import tables_pages, tables_studies, values
-from fergit.pages.present import TITLES, heading, markdown, percent, with_interval
+from fergit.pages.present import TITLES, heading, markdown, mean_with_interval, percent
 from fergit.pages.templates import fill, text_of
 
 REQUIRED = {  # by page: the tables that must be in it
@@ -62,7 +62,7 @@ def names():
     reports, studies = values.read_reports(), values.read_studies()
     defined = read(paths.STUDIES)["studies"]
     studies = {name: studies[name] for name in [*defined, *sorted(studies)] if name in studies}
-    by_splits = studies.get("ckplus-frames", {}).get("claims")
+    by_splits = studies.get(tables_pages.FRAMES, {}).get("claims")
     if by_splits and "ckplus" in reports:
         reports["ckplus"]["claims"] = by_splits  # ten splits tell more than one
     named, verdicts = values.collect(reports, studies, read(paths.PARAMS)["evaluate"])
@@ -103,7 +103,7 @@ def _index(reports):
 
 
 def _accuracy(entry):
-    accuracy = with_interval(*(entry["accuracy"][end] for end in ("mean", "low", "high")))
+    accuracy = mean_with_interval(entry["accuracy"])
     paper = "" if entry["paper_accuracy"] is None else f"; the paper: {percent(entry['paper_accuracy'], 0)}"
     return "training failed" if entry["failed_seeds"] else accuracy + paper
 

@@ -28,6 +28,11 @@ def with_interval(mean, low, high):
     return percent(mean) if pd.isna(low) else f"{percent(mean)} ({100 * low:.1f}–{100 * high:.1f})"
 
 
+def mean_with_interval(entry):
+    """`with_interval` of a dict that has mean, low and high."""
+    return with_interval(entry["mean"], entry["low"], entry["high"])
+
+
 def points(difference):
     """A difference of shares in percentage points, with its sign: ``+0.7``, ``−2.2``, ``0.0``."""
     text = f"{100 * difference:+.1f}"

@@ -4,7 +4,7 @@ import pandas as pd
 
 from fergit.core import paths
 from fergit.core.files import read_json
-from fergit.pages.present import TITLES, markdown, percent, points, with_interval
+from fergit.pages.present import TITLES, markdown, mean_with_interval, percent, points, with_interval
 from fergit.paper import published
 
 NO_CLAIM = "not in the paper"
@@ -29,7 +29,7 @@ def headline(reports, studies):
             if model in draws.get(FRAMES, ()):
                 rows.append(_over_splits("CK+, random splits", model, draws[FRAMES][model], FRAMES, *beside))
             else:
-                ours = "training failed" if entry["failed_seeds"] else _mean_with_interval(entry["accuracy"])
+                ours = "training failed" if entry["failed_seeds"] else mean_with_interval(entry["accuracy"])
                 notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
                 rows.append((TITLES[dataset], model, beside[0], ours, len(entry["seeds"]), beside[1], notebook))
         for model, entry in draws.get(SUBJECTS, {}).items():
@@ -41,10 +41,6 @@ def headline(reports, studies):
 def _over_splits(title, model, draws, study, paper, verdict):
     ours = "training failed" if draws["failed"] else with_interval(draws["accuracy"], draws["low"], draws["high"])
     return title, model, paper, ours, draws["trainings"], verdict, f"[study](results/studies/{study}/05-study.ipynb)"
-
-
-def _mean_with_interval(entry):
-    return with_interval(entry["mean"], entry["low"], entry["high"])
 
 
 def claims(reports):
@@ -101,7 +97,7 @@ def fer2013(reports):
     ours = [
         (
             f"ours, residual, {recipe}",
-            f"**{_mean_with_interval(reports[dataset]['models']['residual']['accuracy'])}**",
+            f"**{mean_with_interval(reports[dataset]['models']['residual']['accuracy'])}**",
             *("PrivateTest", "PublicTest", f"[evaluation](../results/{dataset}/residual/03-evaluate.ipynb)"),
         )
         for dataset, recipe in recipes.items()

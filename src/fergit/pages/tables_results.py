@@ -5,7 +5,7 @@ import pandas as pd
 from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import NEAR
 from fergit.analysis.regions import ALL, FEWEST_MAPS
-from fergit.pages.present import TITLES, p_value, percent, points, with_interval
+from fergit.pages.present import TITLES, mean_with_interval, p_value, percent, points, with_interval
 from fergit.paper import published
 
 
@@ -74,9 +74,9 @@ def networks_table(report):
     return _by_row(
         {
             model: {
-                "accuracy": with_interval(*(entry["accuracy"][name] for name in ("mean", "low", "high"))),
+                "accuracy": mean_with_interval(entry["accuracy"]),
                 "paper": percent(entry["paper_accuracy"], 0),
-                "macro F1": with_interval(*(entry["macro_f1"][name] for name in ("mean", "low", "high"))),
+                "macro F1": mean_with_interval(entry["macro_f1"]),
                 "sd over seeds": _sd(entry["accuracy"]["sd"]),
                 "training accuracy": percent(entry["train_accuracy"]),
                 "seeds": len(entry["seeds"]),

@@ -32,16 +32,13 @@ def pack(folder, names):
         ``pipeline`` or a study.
     """
     from fergit.data import datasets
-    from fergit.engine.checkpoint import training_key
-    from fergit.runner.schema import TRAINING
     from fergit.runner.studies import pipeline_tasks, study_tasks
 
-    tasks, splits, images, seen = [], {}, {}, {}
+    tasks, splits, images, dealt = [], {}, {}, {}
     for task in (task for name in names for task in (pipeline_tasks() if name == "pipeline" else study_tasks(name))):
         split = json.dumps([task.dataset, task.split])
         if split not in splits:
-            faces = datasets.preprocess(task.dataset, {"split": task.split})
-            seen[split] = faces.take(faces.split != "test")
+            faces = dealt[split] = datasets.preprocess(task.dataset, {"split": task.split})
             if task.dataset not in images:
                 images[task.dataset] = every = datasets.load(task.dataset)
                 write_arrays(
@@ -52,9 +49,8 @@ def pack(folder, names):
                 )
             parts = dict(zip(faces.sample_id.tolist(), faces.split.tolist(), strict=True))
             splits[split] = np.array([parts.get(name, "") for name in images[task.dataset].sample_id.tolist()], "U10")
-        sections = {name: task.params[name] for name in TRAINING}
-        key = training_key(task.dataset, task.model, seen[split], sections, task.seed)
-        entry = asdict(task) | {"split": list(splits).index(split), "variant": "", "key": key}
+        entry = asdict(task) | {"split": list(splits).index(split), "variant": ""}
+        entry["key"] = _key(entry, dealt[split])
         if entry not in tasks:
             tasks.append(entry)
     write_arrays(folder / "splits.npz", **{str(i): parts for i, parts in enumerate(splits.values())})
@@ -86,7 +82,6 @@ def run(folder, seconds, workers):
 
 
 def _work(folder, claimed, done):
-    from fergit.engine.checkpoint import training_key
     from fergit.engine.trained import train_and_test
 
     tasks = json.loads((folder / "tasks.json").read_text())
@@ -101,9 +96,7 @@ def _work(folder, claimed, done):
         begin = time.monotonic()
         try:
             faces = _faces(folder, task)
-            sections = {name: values for name, values in task["params"].items() if name != "predict"}
-            seen = faces.take(faces.split != "test")
-            if training_key(task["dataset"], task["model"], seen, sections, task["seed"]) != task["key"]:
+            if _key(task, faces) != task["key"]:
                 raise FergitError("the code here is not that which packed the task, or its images differ")
             outcome = train_and_test(task["model"], faces, task["params"], task["dataset"], task["seed"])
         except Exception as error:  # the others go on
@@ -114,6 +107,15 @@ def _work(folder, claimed, done):
             done.value += 1
         took = time.monotonic() - begin
         progress.line(f"{title} | done in {took:.0f} s | validation accuracy {right.mean():.4f} | {os.getpid()}")
+
+
+def _key(task, faces):
+    """The key of the training that a task asks for, with these faces."""
+    from fergit.engine.checkpoint import training_key
+
+    sections = {name: values for name, values in task["params"].items() if name != "predict"}
+    seen = faces.take(faces.split != "test")
+    return training_key(task["dataset"], task["model"], seen, sections, task["seed"])
 
 
 def _faces(folder, task):
