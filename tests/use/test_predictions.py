@@ -13,7 +13,7 @@ from portraits import Recognizer, long_pictures, portrait
 
 import predict as command
 from fergit.core import paths
-from fergit.use.predictions import FIELDS
+from fergit.use.outputs import FIELDS
 from fergit.use.recognizer import CLASSES
 
 
@@ -49,7 +49,7 @@ def test_a_folder(folder, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(folder, "--csv", out / "a.csv", "--json", out / "a.json", "--annotated", out) == 0
     rows = list(csv.DictReader((out / "a.csv").open()))
-    assert tuple(rows[0]) == FIELDS and [row["face"] for row in rows] == ["1", "2"]
+    assert tuple(rows[0]) == (*FIELDS, *CLASSES) and [row["face"] for row in rows] == ["1", "2"]
     assert all(row["file"] == str(folder / "two.png") and row["frame"] == "" for row in rows)
     assert abs(sum(float(rows[0][name]) for name in CLASSES) - 1) < 0.001
     pictures = json.loads((out / "a.json").read_text())
