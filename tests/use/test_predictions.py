@@ -257,14 +257,8 @@ def test_a_python_without_the_packages_is_named():
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
-def test_without_the_shipped_network_one_line_says_so(folder, monkeypatch, capsys):
-    def missing(smallest):
-        from fergit.use.recognizer import ExpressionRecognizer
-
-        return ExpressionRecognizer(folder / "none.onnx", smallest)
-
-    monkeypatch.setattr(command, "ExpressionRecognizer", missing)
-    assert command.main([str(folder)]) == 1
+def test_without_the_network_one_line_says_so(folder, capsys):
+    assert command.main([str(folder), "--network", str(folder / "none.onnx")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 

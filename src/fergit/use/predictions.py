@@ -31,7 +31,8 @@ class CsvFile:
     def __init__(self, file, classes=CLASSES):
         """`file`: open for writing bytes; `classes`: the network's."""
         self.file = file
-        self._write([*outputs.FIELDS, *map(_cell, classes)])
+        columns = [f"p_{name}" if name in outputs.FIELDS or _cell(name) != name else name for name in classes]
+        self._write([*outputs.FIELDS, *columns])
 
     def add(self, name, faces, frame=None, seconds=None):
         """Write the faces of a picture, or of a film's frame (from 0) at so many seconds."""
