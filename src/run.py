@@ -11,7 +11,7 @@ try:
     from fergit.core import paths
     from fergit.core.errors import FergitError
     from fergit.core.files import keep_newest, write_text
-    from fergit.core.params import tracked_params
+    from fergit.core.params import stage_params, tracked_params
     from fergit.runner import schema, variants
 except ModuleNotFoundError as missing:
     raise SystemExit(
@@ -29,7 +29,7 @@ def check():
 def fetch(dataset):
     from fergit.data import sources
 
-    sources.fetch(dataset, _params("fetch", dataset=dataset))
+    sources.fetch(dataset, stage_params("fetch", _params("fetch", dataset=dataset), dataset=dataset))
 
 
 def reconstruction():
@@ -156,8 +156,14 @@ STAGES = {
 }
 
 
+def known_dataset(name):
+    if name not in (known := schema.datasets()):
+        raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (params.yaml has {', '.join(known)})")
+    return name
+
+
 ARGUMENTS = {
-    "dataset": {"choices": schema.Dataset.__args__, "help": f"one of {', '.join(schema.Dataset.__args__)}"},
+    "dataset": {"type": known_dataset, "help": "one that has a block in params.yaml, such as synthetic or ckplus"},
     "model": {"choices": schema.Network.__args__, "help": f"the network: {' or '.join(schema.Network.__args__)}"},
     "seed": {"type": int, "help": "a whole number, one of params.yaml's seeds"},
     "name": {"help": "of a study in studies/params.yaml"},
@@ -183,8 +189,8 @@ def parser():
 
 
 def main():
-    items = vars(parser().parse_args())
     try:
+        items = vars(parser().parse_args())
         items.pop("stage")(**items)
     except KeyboardInterrupt:
         print("error: interrupted; `dvc repro` goes on where it was", file=sys.stderr)

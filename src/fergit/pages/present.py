@@ -13,6 +13,11 @@ TITLES = {
 HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*
 
 
+def title(dataset):
+    """What a data set is called in headings and tables; one of the user's own by its name."""
+    return TITLES.get(dataset, dataset)
+
+
 def heading(folder):
     """The heading above the notebooks of a folder of results."""
     return HEADINGS.get(folder, folder.capitalize())

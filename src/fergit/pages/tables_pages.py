@@ -4,7 +4,7 @@ import pandas as pd
 
 from fergit.core import paths
 from fergit.core.files import read_json
-from fergit.pages.present import TITLES, markdown, mean_with_interval, percent, points, with_interval
+from fergit.pages.present import markdown, mean_with_interval, percent, points, title, with_interval
 from fergit.paper import published
 
 NO_CLAIM = "not in the paper"
@@ -31,7 +31,7 @@ def headline(reports, studies):
             else:
                 ours = "training failed" if entry["failed_seeds"] else mean_with_interval(entry["accuracy"])
                 notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
-                rows.append((TITLES[dataset], model, beside[0], ours, len(entry["seeds"]), beside[1], notebook))
+                rows.append((title(dataset), model, beside[0], ours, len(entry["seeds"]), beside[1], notebook))
         for model, entry in draws.get(SUBJECTS, {}).items():
             rows.append(_over_splits("CK+, new persons", model, entry, SUBJECTS, "–", NO_CLAIM))
     columns = ["data set", "network", "paper", "ours (95 % CI)", "runs", "verdict", "notebook"]
@@ -51,7 +51,7 @@ def claims(reports):
             _, network, what = claim["id"].split("-", 2)
             score, _, expression = what.partition("-")
             what = expression if score in ("precision", "recall") else CLAIMS.get(what, what)
-            rows.setdefault(f"{TITLES[dataset]}, {network}, {what}", []).append(claim)
+            rows.setdefault(f"{title(dataset)}, {network}, {what}", []).append(claim)
     cells = [
         (
             what,
@@ -115,7 +115,7 @@ def compute():
         is_study = group == "studies"
         if group != "synthetic":
             runs = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
-            key = "all studies" if is_study else f"{TITLES[group]}, {model}"
+            key = "all studies" if is_study else f"{title(group)}, {model}"
             costs.setdefault(key, []).extend(runs if is_study else [runs])
     rows = []
     for what, runs in costs.items():

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fergit.pages.present import TITLES, counted, p_value, percent, points, with_interval
+from fergit.pages.present import counted, p_value, percent, points, title, with_interval
 
 COLUMNS = {
     "variant": "",  # by what is varied
@@ -93,7 +93,7 @@ def overview(studies):
     rows = [
         {
             "study": f"[{found['question']}](results/studies/{name}/05-study.ipynb)",
-            "data": TITLES[found["dataset"]],
+            "data": title(found["dataset"]),
             "runs": str(sum(row["trainings"] for row in found["variants"])),
             "test accuracy": _result(found),
             "difference in points": _differences(found),
