@@ -15,9 +15,9 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import make_faces
-from fergit.core.parallel import ordered_map
 from fergit.data import folders, images
 from fergit.data.archives import open_archive
+from fergit.data.parallel import ordered_map
 
 CLASSES = ("anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")  # 1 to 7 of the authors' files
 COUNTS = (135, 54, 177, 75, 207, 84, 249)  # 981 frames of 327 sequences of 118 subjects

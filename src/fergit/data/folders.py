@@ -7,9 +7,9 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import make_faces
-from fergit.core.parallel import ordered_map
 from fergit.data import detection, images
 from fergit.data.archives import open_archive
+from fergit.data.parallel import ordered_map
 
 PARTS = {  # by the name of a folder, in lower case
     **dict.fromkeys(("train", "training"), "train"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import SIDE
-from fergit.core.parallel import ordered_map
+from fergit.data.parallel import ordered_map
 
 SUFFIXES = tuple(".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .avif .jp2 .pgm .ppm .pbm .pnm".split())
 OTHERS = ("AVIF", "BMP", "DIB", "GIF", "JPEG2000", "PPM", "TIFF")  # Pillow's names of what else OpenCV reads
