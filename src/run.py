@@ -91,7 +91,9 @@ def gradcam(dataset):
 def ship(dataset, model, seed):
     from fergit.use import shipped
 
-    shipped.ship(dataset, model, seed)
+    stem = paths.relative(shipped.ship(dataset, model, seed))
+    name = stem.removeprefix("models/")
+    print(f"wrote {stem}.npz and .onnx; `python src/predict.py --network {name} photo.jpg` uses it")
 
 
 def card(dataset, model):
@@ -113,7 +115,8 @@ def pages():
 def site():
     from fergit.use import site
 
-    site.build(paths.WORK / "site")
+    for note in site.build(paths.WORK / "site"):
+        print(f"note: {note}", file=sys.stderr)
     print(f"open {paths.relative(paths.WORK / 'site' / 'index.html')} in a browser")
 
 

@@ -12,6 +12,7 @@ class Recognizer(ExpressionRecognizer):
     """The real detector; the "network" says happy for bright faces, sad for dark ones."""
 
     def __init__(self):
+        self.classes = CLASSES
         self.detect = CascadeDetector()
 
     def _probabilities(self, faces):
