@@ -37,27 +37,6 @@ STATED = pd.DataFrame(  # part: of the drawing that the statement stands beside
     columns=["part", "statement", "pages"],
 )
 
-TEMPLATE_NAME = "a Keras notebook for FER2013 (Kaggle, user gauravsharma99, 2020), of which many copies are on GitHub"
-TEMPLATE = pd.DataFrame(  # that the authors started from it is our inference
-    [
-        ("input", "48x48, gray (77, 85)", "48x48, gray"),
-        ("kernels of the first pair", "5x5 in the first layer (77)", "5x5 in both convolutions"),
-        ("other kernels", "not said", "3x3"),
-        ("initial weights", "he_normal (75)", "he_normal"),
-        ("batch normalization", "after the activation (78), after each pair (75)", "after each activated convolution"),
-        ("after each pair", "2x2 max pooling, dropout (75, 78)", "2x2 max pooling, dropout"),
-        ("dropout", "0.3, in the last block 0.4 (78)", "0.4, 0.4, 0.5; a variant for CK+: 0.3, 0.3, 0.3, 0.4"),
-        ("optimizer", "Nadam, 0.001, 0.9, 0.999 (81)", "Nadam, 0.001, 0.9, 0.999"),
-        ("learning rate", "ReduceLROnPlateau on validation accuracy, 1e-7 at least (81)", "the same, factor 0.5"),
-        ("end", "100 epochs, early stopping (81)", "100 epochs, early stopping on validation accuracy"),
-        ("augmentation", "yes (79), operations unread", "flip, rotation 15, shift 0.15, shear 0.15, zoom 0.15"),
-        ("pixels", "unread", "divided by 255"),
-        ("held out", "10 %, 'arbitrarily' (79)", "10 %, stratified, random_state 42"),
-        ("class weights", "large for small classes, formula unread (81)", "none"),
-    ],
-    columns=["subject", "the paper (pages)", "the template"],
-)
-
 # Shared out by the rule of scikit-learn up to 0.24.2, the first half of what is held out has the seven test supports of
 # Tables 2 and 3 (p. 82) with seed 42; of the seeds 0 to 999 eighty do that with the first half, none with the second.
 SPLIT = {"rule": "sklearn-0.24", "seed": 42, "half": "first", "seeds_tried": 1000, "seeds_that_fit": 80}
