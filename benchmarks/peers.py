@@ -33,6 +33,7 @@ from fergit.core.errors import FergitError
 from fergit.core.faces import load_processed
 from fergit.data import copies, fer2013
 from fergit.pages import present
+from fergit.pages.templates import with_block
 from fergit.use import shipped
 
 HERE = Path(__file__).parent
@@ -420,7 +421,7 @@ def read():
 def readme():
     """models/README.md as it should be."""
     results = read()
-    return files.with_block(README, BEGIN, END, table(results) if results else MISSING)
+    return with_block(README, BEGIN, END, table(results) if results else MISSING)
 
 
 def main():

@@ -66,3 +66,15 @@ def _printed(value):
     if isinstance(value, float):
         raise FergitError(f"the number {value} has no filter, such as {{{{ ...|percent }}}}")
     return f"{value:,}" if isinstance(value, int) else value
+
+
+def with_block(path, begin, end, block):
+    """The text of a file with `block` between its lines `begin` and `end`, in place of what stood there.
+
+    Raises FergitError where the file has not one of each, in this order.
+    """
+    before, *rest = path.read_text(encoding="utf-8").split(begin)
+    _, *after = "".join(rest).split(end)
+    if len(rest) != 1 or len(after) != 1 or end in before:
+        raise FergitError(f"{path.name}: needs one line {begin} and, below it, one line {end}")
+    return f"{before}{begin}\n{block}\n{end}{after[0]}"
