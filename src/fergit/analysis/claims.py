@@ -197,18 +197,17 @@ def _over_splits(claim, predictions, evaluate):
 
 def _of_confusions(claim, confusions, classes, correlation, evaluate, splits=False):
     """Accuracy, precision, recall or macro F1 of each confusion matrix, (runs, classes, classes)."""
-    if claim.quantity in ("macro F1", "F1 in the text"):
-        variance = np.mean([_variance_of_macro_f1(one, evaluate["bootstrap_samples"]) for one in confusions])
-        values, n = metrics.macro_f1(confusions), round(confusions[0].sum())
-        return Measured(tuple(values), n, correlation, float(variance), splits)
+    images, variance = confusions.sum(axis=(1, 2)), None
     if claim.quantity == "accuracy":
-        hits, images = np.trace(confusions, axis1=1, axis2=2), confusions.sum(axis=(1, 2))
-    else:
-        index = classes.index(claim.expression)
-        hits = confusions[:, index, index]
+        values = np.trace(confusions, axis1=1, axis2=2) / images
+    elif claim.expression:
+        place, index = metrics.SCORES.index(claim.quantity), classes.index(claim.expression)
+        values = metrics.scores(confusions)[place, :, index]
         images = confusions.sum(axis=1 if claim.quantity == "precision" else 2)[:, index]
-    values = np.divide(hits, images, out=np.zeros(len(hits)), where=images > 0)
-    return Measured(tuple(values), round(images.mean()), correlation, splits=splits)
+    else:  # macro F1
+        values = metrics.macro_f1(confusions)
+        variance = float(np.mean([_variance_of_macro_f1(one, evaluate["bootstrap_samples"]) for one in confusions]))
+    return Measured(tuple(values), round(images.mean()), correlation, variance, splits)
 
 
 def _variance_of_macro_f1(confusion, samples):
