@@ -47,7 +47,7 @@ def epochs_short(trainings):
         for training in trainings.values()
         if training["dataset"] in published.DATASETS and training["epochs_run"] == training["train"]["epochs"]
     }
-    return min(cut) if cut and min(cut) < published.RECIPE["train.epochs"] else None
+    return min(cut) if cut and min(cut) < published.EPOCHS else None
 
 
 def paper_table(dataset, model, protocol=None):
@@ -150,7 +150,7 @@ def _judge(claim, outcomes, evaluate, protocol, splits):
     short = [epochs for model in models if (epochs := epochs_short(outcomes[model].trainings))]
     if short and row["verdict"] == NOT_REPRODUCED:
         row["verdict"] = NOT_COMPARABLE
-        row["note"] = _joined(f"{min(short)} of the paper's {published.RECIPE['train.epochs']} epochs", row["note"])
+        row["note"] = _joined(f"{min(short)} of the paper's {published.EPOCHS} epochs", row["note"])
     return row
 
 

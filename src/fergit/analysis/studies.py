@@ -33,7 +33,6 @@ def summary(name, study, predictions, trainings, evaluate, protocol=None):
     params.yaml, `protocol` says how params.yaml splits CK+, where the study does not.
     """
     draws = study["vary"].endswith((".seed", ".fold"))  # its values are equals, so that their mean says something
-    variants = by_variant(predictions, trainings, evaluate["confidence_level"])
     protocol = study["set"].get(f"{study['dataset']}.split.protocol", protocol)
     paper = {network: _paper(study["dataset"], network, protocol) for network in study["models"]}
     return rounded(
@@ -42,7 +41,7 @@ def summary(name, study, predictions, trainings, evaluate, protocol=None):
             **{key: study[key] for key in ("question", "dataset", "set", "vary")},
             "confidence_level": evaluate["confidence_level"],
             "paper": paper,
-            "variants": variants.astype(object).where(variants.notna(), None).to_dict("records"),
+            "variants": by_variant(predictions, trainings, evaluate["confidence_level"]),
             "draws": over_draws(predictions, trainings, evaluate, paper) if draws else {},
             "networks": networks_over_draws(predictions, trainings, evaluate) if draws else None,
             "against_first": [] if draws else against_first(predictions, trainings, evaluate),
@@ -60,7 +59,7 @@ def _paper(dataset, network, protocol):
 
 
 def by_variant(predictions, trainings, level):
-    """The test scores of each variant and network over its trainings: a DataFrame.
+    """The test scores of each variant and network over its trainings: list of dict.
 
     ``variant``, ``network``, ``trainings``, ``failed`` (how many never left the class prior); ``mean``, ``sd``, ``low``
     and ``high`` (Student's t) of the accuracy; means of ``macro_f1``, ``validation`` and ``training`` accuracy;
@@ -68,7 +67,7 @@ def by_variant(predictions, trainings, level):
     """
     rows = []
     for (variant, network), group in trainings.groupby(["variant", "network"], sort=False):
-        low, high = over_seeds(group["accuracy"], level) or (None, None)
+        ends = over_seeds(group["accuracy"], level) or (None, None)
         tested = _of(predictions, variant, network)
         rows.append(
             {
@@ -78,15 +77,14 @@ def by_variant(predictions, trainings, level):
                 "failed": int((~group["trained"]).sum()),
                 "mean": group["accuracy"].mean(),
                 "sd": group["accuracy"].std(),
-                "low": low,
-                "high": high,
+                **dict(zip(("low", "high"), ends, strict=True)),
                 "macro_f1": metrics.macro_f1(metrics.confusions(tested)).mean(),
                 "validation": group["validation_accuracy"].mean(),
                 "training": group["train_accuracy"].mean(),
                 "named": metrics.named_per_image(tested),
             }
         )
-    return pd.DataFrame(rows).astype({"low": float, "high": float})
+    return rows
 
 
 def _of(predictions, variant, network):
@@ -189,9 +187,8 @@ def networks_over_draws(predictions, trainings, evaluate):
         return None
     test = ["variant", "seed", "sample_id", "group", "label"]
     first, second = (predictions[predictions["network"] == network] for network in networks)
-    pairs = (
-        first[test].assign(first=metrics.right(first)).merge(second[test].assign(second=metrics.right(second)), on=test)
-    )
+    pairs = first[test].assign(first=metrics.right(first))
+    pairs = pairs.merge(second[test].assign(second=metrics.right(second)), on=test)
     if not len(pairs) == len(first) == len(second):
         raise FergitError(f"predictions.csv: the {networks[0]} and the {networks[1]} network have not the same tests")
     drawn = _by_person(pairs["second"].astype(int) - pairs["first"], pairs)

@@ -5,17 +5,7 @@ import pandas as pd
 from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import NEAR
 from fergit.analysis.regions import ALL, FEWEST_MAPS
-from fergit.pages.present import (
-    TITLES,
-    accuracy,
-    gain,
-    interval,
-    p_value,
-    percent,
-    score,
-    spread,
-    with_interval,
-)
+from fergit.pages.present import TITLES, accuracy, gain, interval, p_value, percent, score, spread, with_interval
 from fergit.pages.tables_pages import number
 from fergit.paper import published
 

@@ -2,18 +2,7 @@
 
 import pandas as pd
 
-from fergit.pages.present import (
-    FAILED,
-    TITLES,
-    counted,
-    gain,
-    p_value,
-    percent,
-    points,
-    points_interval,
-    score,
-    spread,
-)
+from fergit.pages.present import FAILED, TITLES, counted, gain, p_value, percent, points, points_interval, score, spread
 
 MANY = 4  # variants that a row of `overview` has room for
 

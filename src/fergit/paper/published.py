@@ -48,21 +48,7 @@ TABLE_4 = {
 TABLES = {("fergit", "basic"): TABLE_2, ("fergit", "residual"): TABLE_3, ("ckplus", "residual"): TABLE_4}
 DATASETS = ("fergit", "ckplus")
 
-RECIPE = {  # by their names in params.yaml
-    "network.poolings": 6,  # p. 75: after each pair
-    "network.dropout": 0.3,  # p. 78
-    "network.dropout_last": 0.4,  # p. 78
-    "train.epochs": 100,  # p. 81, as all that follow
-    "train.batch_size": 64,
-    "train.learning_rate": 0.001,
-    "train.beta_1": 0.9,
-    "train.beta_2": 0.999,
-    "train.class_weights": "large for small classes",  # the formula is unread
-    "train.schedule": "plateau",
-    "train.reduce_lr.patience": 15,
-    "train.reduce_lr.min_lr": 1e-7,
-    "train.early_stopping_patience": 30,
-}
+EPOCHS = 100  # p. 81
 
 PAGES = {
     ("fergit", "basic"): "82, Table 2",
