@@ -41,12 +41,12 @@ def prepare(name, images):
     epoch(0)
 
 
-def timed(number):
+def train(number):
     """In a contender's process: train an epoch; its seconds."""
-    return _seconds(lambda: epoch(number))
+    return seconds_of(lambda: epoch(number))
 
 
-def _seconds(function):
+def seconds_of(function):
     begin = time.perf_counter()
     function()
     return time.perf_counter() - begin
@@ -63,23 +63,20 @@ def floors():
     from fergit.engine.network import build_network
 
     network = trim(build_network("residual", CLASSES))
-    operations = values = 0
-    for layer in network.layers[1:]:
-        outputs = np.prod(layer.output.shape[1:])
-        values += outputs
-        if hasattr(layer, "kernel"):
-            operations += 2 * np.prod(layer.kernel.shape) * outputs / layer.kernel.shape[-1]
+    outputs = {layer: np.prod(layer.output.shape[1:]) for layer in network.layers[1:]}
+    kernels = {layer: layer.kernel.shape for layer in outputs if hasattr(layer, "kernel")}
+    operations = 3 * BATCH_SIZE * sum(2 * np.prod(shape[:-1]) * outputs[layer] for layer, shape in kernels.items())
+    moved = 4 * (6 * BATCH_SIZE * sum(outputs.values()) + 7 * network.count_params())
     matrix, block = np.random.default_rng(0).random((2048, 2048), dtype=np.float32), np.zeros(2**26, np.uint8)
-    flops = 2 * 2048**3 / min(_seconds(lambda: matrix @ matrix) for _ in range(7))
-    bandwidth = 2 * block.size / min(_seconds(block.copy) for _ in range(7))
-    bytes_moved = 4 * (6 * values * BATCH_SIZE + 7 * network.count_params())
+    flops = 2 * 2048**3 / min(seconds_of(lambda: matrix @ matrix) for _ in range(7))
+    bandwidth = 2 * block.size / min(seconds_of(block.copy) for _ in range(7))
     return {
-        "gflop_a_step": round(3 * operations * BATCH_SIZE / 1e9, 1),
+        "gflop_a_step": round(operations / 1e9, 1),
         "gflops_of_the_machine": round(flops / 1e9),
-        "arithmetic_seconds": round(3 * operations * BATCH_SIZE / flops, 4),
-        "gigabytes_a_step": round(bytes_moved / 1e9, 2),
+        "arithmetic_seconds": round(operations / flops, 4),
+        "gigabytes_a_step": round(moved / 1e9, 2),
         "gigabytes_a_second_of_the_machine": round(bandwidth / 1e9, 1),
-        "bytes_seconds": round(bytes_moved / bandwidth, 4),
+        "bytes_seconds": round(moved / bandwidth, 4),
     }
 
 
@@ -95,7 +92,7 @@ def measure(images, repeats):
     seconds = {name: [] for name in pools}
     for turn in range(1, repeats + 1):
         for name, pool in pools.items():
-            seconds[name].append(round(pool.submit(timed, turn).result(), 3))
+            seconds[name].append(round(pool.submit(train, turn).result(), 3))
             print(f"{turn}/{repeats} {name}: {seconds[name][-1]} s", flush=True)
     for pool in pools.values():
         pool.shutdown()
