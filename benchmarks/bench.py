@@ -19,6 +19,7 @@ from workers import CONTENDERS
 
 from fergit.core import files, paths
 from fergit.pages.present import markdown
+from fergit.pages.templates import with_block
 
 BATCH_SIZE, CLASSES = 64, 7  # p. 81; p. 78
 BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
@@ -147,7 +148,7 @@ def table(results):
 
 def page_with(results):
     """docs/speed.md with the table between its markers."""
-    return files.with_block(PAGE, BEGIN, END, table(results))
+    return with_block(PAGE, BEGIN, END, table(results))
 
 
 def main():

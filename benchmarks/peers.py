@@ -25,6 +25,7 @@ from fergit.core.errors import FergitError
 from fergit.core.faces import SIDE, load_processed
 from fergit.data import copies, datasets
 from fergit.pages import present
+from fergit.pages.templates import with_block
 from fergit.use import shipped
 
 RESULTS = Path(__file__).with_name("peers.json")
@@ -197,7 +198,7 @@ def table(results):
 def readme():
     """models/README.md as it should be."""
     block = table(json.loads(RESULTS.read_text(encoding="utf-8"))) if RESULTS.exists() else "Not measured yet."
-    return files.with_block(README, BEGIN, END, block)
+    return with_block(README, BEGIN, END, block)
 
 
 def main():

@@ -55,16 +55,9 @@ def predict(dataset, model):
 
     params = _params("predict", dataset=dataset, model=model)
     set_environment()  # before Keras is imported
-    from fergit.core import faces, predictions
     from fergit.engine import trained
 
-    seen = faces.load_processed(dataset, ("validation", "test"))
-    probabilities = {}
-    for seed in params["seeds"]:
-        network, _ = trained.load_trained(dataset, model, seed)
-        probabilities[seed] = trained.predict(network, seen.images, params["predict"]["mirror"])
-    table = predictions.predictions_table(seen.classes, seen.sample_id, seen.labels, probabilities, seen.split)
-    predictions.write_predictions(paths.results(dataset, model) / "predictions.csv", table)
+    trained.predict_heldout(dataset, model, params)
 
 
 def evaluate(dataset, model):

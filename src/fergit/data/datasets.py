@@ -9,8 +9,8 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, concatenate, make_faces
 from fergit.core.files import read_json
-from fergit.core.parallel import ordered_map
 from fergit.data import ckplus, copies, ferplus, splits
+from fergit.data.parallel import ordered_map
 from fergit.data.sources import MODULES, SOURCES
 
 CLASSES = dict.fromkeys(SOURCES, EXPRESSIONS) | {"ckplus": ckplus.CLASSES}

@@ -12,9 +12,9 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, SIDE, make_faces
-from fergit.core.parallel import ordered_map
 from fergit.data import images
 from fergit.data.archives import open_archive
+from fergit.data.parallel import ordered_map
 
 CLASSES = EXPRESSIONS  # Kaggle's order: the labels 0-6
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}

@@ -8,7 +8,7 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import SIDE
-from fergit.core.parallel import ordered_map
+from fergit.data.parallel import ordered_map
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SMALLEST, LARGEST = 8, 8192  # pixels a side: less shows no face, more is no photograph of one

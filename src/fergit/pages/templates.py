@@ -104,3 +104,18 @@ def _known(name, names, kind, where):
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise FergitError(f"{where}: no {kind} {name!r}{hint}")
+
+
+def with_block(path, begin, end, block):
+    """The text of a file with `block` between its lines `begin` and `end`, in place of what stood there.
+
+    Raises
+    ------
+    FergitError
+        The file has not one of each, in this order.
+    """
+    text = path.read_text(encoding="utf-8")
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise FergitError(f"{path.name}: needs one line {begin} and, below it, one line {end}")
+    before, after = text.split(begin)[0], text.split(end)[1]
+    return f"{before}{begin}\n{block}\n{end}{after}"

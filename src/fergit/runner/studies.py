@@ -7,7 +7,6 @@ pipeline's checkpoints: a study that was interrupted goes on where it was, and n
 import itertools
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from fergit.core import paths, progress
@@ -64,7 +63,7 @@ def run(name):
     FergitError
         As `study_tasks`, `datasets.preprocess` and `training.train`.
     """
-    from fergit.engine.trained import train_and_test  # not above: it takes seconds to load Keras
+    from fergit.engine.trained import outcome_tables, train_and_test  # not above: it takes seconds to load Keras
 
     tables, runs, split = {"predictions": [], "trainings": [], "history": []}, [], None
     tasks = study_tasks(name)
@@ -74,7 +73,7 @@ def run(name):
         progress.line(f"study {name} | {task.variant} | {task.model} | seed {task.seed}")
         outcome = train_and_test(task.model, faces, task.params, task.dataset, task.seed)
         runs.append({"seconds": round(outcome.training.seconds, 1)} | outcome.training.machine)
-        for kind, table in _tables(outcome, faces).items():
+        for kind, table in outcome_tables(outcome, faces).items():
             for place, (key, value) in enumerate(zip(KEYS, (task.variant, task.model, task.seed), strict=True)):
                 table.insert(place, key, value)
             tables[kind].append(table)
@@ -90,24 +89,3 @@ def _task(variant, params, dataset, model, seed):
     merged = stage_params("train", params, dataset=dataset)
     settings = {section: merged[section] for section in (*TRAINING, "predict")}
     return Task(variant, dataset, model, seed, params[dataset]["split"], settings)
-
-
-def _tables(outcome, faces):
-    """The rows of one training: {"predictions", "trainings", "history"}."""
-    names, several = np.array(faces.classes), []
-    for part, probabilities in outcome.probabilities.items():
-        rows = faces.take(faces.split == part)
-        table = pd.DataFrame({"split": part, "sample_id": rows.sample_id, "group": rows.group})
-        table["label"] = names[rows.labels]
-        table[[f"p_{name}" for name in faces.classes]] = probabilities
-        several.append(table)
-    tested = faces.labels[faces.split == "test"]
-    right = outcome.probabilities["test"].argmax(axis=1) == tested
-    kept = ("trained", "epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy", "validation_accuracy")
-    row = {key: outcome.summary[key] for key in (*kept, "train_accuracy_at_best")}
-    row |= {"accuracy": float(right.mean()), "n_test": len(tested), "device": outcome.training.machine["device"]}
-    return {
-        "predictions": pd.concat(several, ignore_index=True),
-        "trainings": pd.DataFrame([row]),
-        "history": outcome.training.table(),
-    }

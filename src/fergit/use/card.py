@@ -17,9 +17,10 @@ from fergit.analysis.calibration import expected_error
 from fergit.analysis.intervals import bootstrap, rounded, wilson
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.files import read_json, with_block, write_text
+from fergit.core.files import read_json, write_text
 from fergit.core.predictions import predictions_table, unpack
 from fergit.pages import present, tables_card
+from fergit.pages.templates import with_block
 from fergit.use import shipped
 
 BEGIN, END = "<!-- card:begin -->", "<!-- card:end -->"
