@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from fergit.data.detection import CascadeDetector
 from fergit.data.synthetic import draw_faces
-from fergit.use.detection import CascadeDetector
 from fergit.use.recognizer import CLASSES, ExpressionRecognizer
 
 

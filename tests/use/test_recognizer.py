@@ -13,8 +13,8 @@ from portraits import Recognizer, portrait
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
+from fergit.data import detection
 from fergit.data.synthetic import draw_faces
-from fergit.use import detection
 from fergit.use.recognizer import CLASSES, NETWORK, ExpressionRecognizer, Face
 
 

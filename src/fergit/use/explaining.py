@@ -11,9 +11,9 @@ import numpy as np
 
 from fergit.analysis import gradcam
 from fergit.core.errors import FergitError
+from fergit.data.detection import CascadeDetector, crop
 from fergit.pages import plots_gradcam
 from fergit.use import photographs, shipped
-from fergit.use.detection import CascadeDetector, crop
 
 
 def explain(photograph, network="fergit-residual"):

@@ -18,7 +18,7 @@ import numpy as np
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, SIDE
-from fergit.use.detection import CascadeDetector, OneAtATime, crop
+from fergit.data.detection import CascadeDetector, OneAtATime, crop
 from fergit.use.photographs import read, to_gray
 from fergit.use.shipped import ONNX as NETWORK
 from fergit.use.shipped import find
@@ -37,7 +37,7 @@ class Face:
     probabilities : dict
         {expression: float}, in the order of the network's classes; they add up to 1.
     confidence : float
-        The detector's, 0.5 to 1, that this is a face (see `fergit.use.detection.Detection`).
+        The detector's, 0.5 to 1, that this is a face (see `fergit.data.detection.Detection`).
     tilt : int
         Degrees by which the head is turned, clockwise: 0, 30 or -30.
     """
@@ -105,7 +105,7 @@ class ExpressionRecognizer:
         color : "gray", "bgr" or "rgb"
             What arrays hold; files say it themselves.
         thorough : bool
-            Look again, more slowly, for tilted and cut off faces (see `fergit.use.detection.CascadeDetector`).
+            Look again, more slowly, for tilted and cut off faces (see `fergit.data.detection.CascadeDetector`).
         name : str
             What messages call an array.
 
