@@ -11,7 +11,7 @@ try:
     from fergit.core import paths
     from fergit.core.errors import FergitError
     from fergit.core.files import keep_newest, write_text
-    from fergit.core.params import tracked_params
+    from fergit.core.params import stage_params, tracked_params
     from fergit.runner import schema, variants
 except ModuleNotFoundError as missing:
     raise SystemExit(
@@ -29,7 +29,7 @@ def check():
 def fetch(dataset):
     from fergit.data import sources
 
-    sources.fetch(dataset, _params("fetch", dataset=dataset))
+    sources.fetch(dataset, stage_params("fetch", _params("fetch", dataset=dataset), dataset=dataset))
 
 
 def reconstruction():
@@ -41,9 +41,6 @@ def preprocess(dataset):
 
 
 def train(dataset, model, seed):
-    seeds = schema.load_params()["seeds"]
-    if seed not in seeds:
-        raise FergitError(f"seed is {seed}; allowed: those of params.yaml, {', '.join(map(str, seeds))}")
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
     # The newest stay, a study's among them: should results be lost or touched, they come back without training.
@@ -76,6 +73,14 @@ def study(name):
     studies.run(name)
 
 
+def cluster(names):
+    from fergit.runner import cluster
+    from fergit.runner.execute import set_environment
+
+    set_environment()
+    cluster.run(names)
+
+
 def study_report(name):
     _notebook("studies/dvc.yaml:report", "05-study", paths.study(name), name=name)
 
@@ -91,7 +96,9 @@ def gradcam(dataset):
 def ship(dataset, model, seed):
     from fergit.use import shipped
 
-    shipped.ship(dataset, model, seed)
+    stem = paths.relative(shipped.ship(dataset, model, seed))
+    name = stem.removeprefix("models/")
+    print(f"wrote {stem}.npz and .onnx; `python src/predict.py --network {name} photo.jpg` uses it")
 
 
 def card(dataset, model):
@@ -113,7 +120,8 @@ def pages():
 def site():
     from fergit.use import site
 
-    site.build(paths.WORK / "site")
+    for note in site.build(paths.WORK / "site"):
+        print(f"note: {note}", file=sys.stderr)
     print(f"open {paths.relative(paths.WORK / 'site' / 'index.html')} in a browser")
 
 
@@ -125,8 +133,10 @@ def _notebook(stage, notebook, folder, **items):
 
 def _params(stage, **items):
     """What dvc.yaml lists for a stage, once all of params.yaml is known to be valid."""
-    schema.load_params()
-    return tracked_params(stage, **items)
+    values = schema.load_params()
+    if items.get("seed", values["seeds"][0]) not in (seeds := values["seeds"]):
+        raise FergitError(f"seed is {items['seed']}; allowed: those of params.yaml, {', '.join(map(str, seeds))}")
+    return tracked_params(stage, {paths.PARAMS: values}, **items)
 
 
 STAGES = {
@@ -139,6 +149,7 @@ STAGES = {
     evaluate: "evaluate a network, all its seeds, on the test set",
     report: "compare the networks and check the paper's claims",
     study: "train and test what a study of studies/params.yaml asks for",
+    cluster: "train on a Ray cluster what the pipeline and studies ask for, for `dvc repro` to take up",
     study_report: "say what a study found",
     leaks: "measure what copies, sources and labels do to the accuracy",
     gradcam: "show which parts of the face the residual network's labels come from",
@@ -149,10 +160,17 @@ STAGES = {
 }
 
 
+def known_dataset(name):
+    if name not in (known := schema.datasets()):
+        raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (params.yaml has {', '.join(known)})")
+    return name
+
+
 ARGUMENTS = {
-    "dataset": {"choices": schema.Dataset.__args__, "help": f"one of {', '.join(schema.Dataset.__args__)}"},
+    "dataset": {"type": known_dataset, "help": "one that has a block in params.yaml, such as synthetic or ckplus"},
     "model": {"choices": schema.Network.__args__, "help": f"the network: {' or '.join(schema.Network.__args__)}"},
     "seed": {"type": int, "help": "a whole number, one of params.yaml's seeds"},
+    "names": {"nargs": "+", "help": "pipeline, or studies of studies/params.yaml"},
     "name": {"help": "of a study in studies/params.yaml"},
 }
 
@@ -176,8 +194,8 @@ def parser():
 
 
 def main():
-    items = vars(parser().parse_args())
     try:
+        items = vars(parser().parse_args())
         items.pop("stage")(**items)
     except KeyboardInterrupt:
         print("error: interrupted; `dvc repro` goes on where it was", file=sys.stderr)

@@ -14,6 +14,11 @@ HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leak
 FAILED = "training failed"
 
 
+def title(dataset):
+    """What a data set is called in headings and tables; one of the user's own by its name."""
+    return TITLES.get(dataset, dataset)
+
+
 def heading(folder):
     """The heading above the notebooks of a folder of results."""
     return HEADINGS.get(folder, folder.capitalize())

@@ -4,7 +4,7 @@ import pandas as pd
 
 from fergit.core import paths
 from fergit.core.files import read_json
-from fergit.pages.present import FAILED, TITLES, accuracy, markdown, percent, points, score
+from fergit.pages.present import FAILED, accuracy, markdown, percent, points, score, title
 
 NO_CLAIM = "not in the paper"
 FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
@@ -30,7 +30,7 @@ def headline(reports, studies):
             else:
                 notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
                 ours = accuracy(entry), len(entry["seeds"])
-                rows.append((TITLES[dataset], model, beside[0], *ours, beside[1], notebook))
+                rows.append((title(dataset), model, beside[0], *ours, beside[1], notebook))
         for model, entry in draws.get(SUBJECTS, {}).items():
             rows.append(_over_splits("CK+, new persons", model, entry, SUBJECTS, "–", NO_CLAIM))
     columns = ["data set", "network", "paper", "ours (95 % CI)", "runs", "verdict", "notebook"]
@@ -50,7 +50,7 @@ def claims(reports):
             _, network, what = claim["id"].split("-", 2)
             quantity, _, expression = what.partition("-")
             what = expression if quantity in ("precision", "recall") else CLAIMS.get(what, what)
-            rows.setdefault(f"{TITLES[dataset]}, {network}, {what}", []).append(claim)
+            rows.setdefault(f"{title(dataset)}, {network}, {what}", []).append(claim)
     cells = [
         (
             what,
@@ -88,7 +88,7 @@ def compute():
         is_study = group == "studies"
         if group != "synthetic":
             runs = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
-            key = "all studies" if is_study else f"{TITLES[group]}, {model}"
+            key = "all studies" if is_study else f"{title(group)}, {model}"
             costs.setdefault(key, []).extend(runs if is_study else [runs])
     rows = []
     for what, runs in costs.items():

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from fergit.pages.present import FAILED, TITLES, counted, gain, p_value, percent, points, points_interval, score, spread
+from fergit.pages.present import FAILED, counted, gain, p_value, percent, points, points_interval, score, spread, title
 
 MANY = 4  # variants that a row of `overview` has room for
 
@@ -87,7 +87,7 @@ def overview(studies):
     rows = [
         {
             "study": f"[{found['question']}](results/studies/{name}/05-study.ipynb)",
-            "data": TITLES[found["dataset"]],
+            "data": title(found["dataset"]),
             "runs": str(sum(row["trainings"] for row in found["variants"])),
             "test accuracy": _result(found),
             "difference in points": _differences(found),

@@ -32,27 +32,23 @@ def pack(folder, names):
         ``pipeline`` or a study.
     """
     from fergit.data import datasets
-    from fergit.runner.studies import pipeline_tasks, study_tasks
+    from fergit.runner.studies import distinct_tasks
 
-    tasks, splits, images, dealt = [], {}, {}, {}
-    for task in (task for name in names for task in (pipeline_tasks() if name == "pipeline" else study_tasks(name))):
+    tasks, splits, images = [], {}, {}
+    for task, faces in distinct_tasks(names):
+        if task.dataset not in images:
+            images[task.dataset] = every = datasets.load(task.dataset)
+            write_arrays(
+                folder / f"{task.dataset}.npz",
+                images=every.images,
+                labels=every.labels,
+                classes=np.array(every.classes),
+            )
         split = json.dumps([task.dataset, task.split])
         if split not in splits:
-            faces = dealt[split] = datasets.preprocess(task.dataset, {"split": task.split})
-            if task.dataset not in images:
-                images[task.dataset] = every = datasets.load(task.dataset)
-                write_arrays(
-                    folder / f"{task.dataset}.npz",
-                    images=every.images,
-                    labels=every.labels,
-                    classes=np.array(every.classes),
-                )
             parts = dict(zip(faces.sample_id.tolist(), faces.split.tolist(), strict=True))
             splits[split] = np.array([parts.get(name, "") for name in images[task.dataset].sample_id.tolist()], "U10")
-        entry = asdict(task) | {"split": list(splits).index(split), "variant": ""}
-        entry["key"] = _key(entry, dealt[split])
-        if entry not in tasks:
-            tasks.append(entry)
+        tasks.append(asdict(task) | {"split": list(splits).index(split), "key": task.key(faces)})
     write_arrays(folder / "splits.npz", **{str(i): parts for i, parts in enumerate(splits.values())})
     write_json(folder / "tasks.json", tasks)
 
@@ -82,7 +78,7 @@ def run(folder, seconds, workers):
 
 
 def _work(folder, claimed, done):
-    from fergit.engine.trained import train_and_test
+    from fergit.runner.task import Task
 
     tasks = json.loads((folder / "tasks.json").read_text())
     while True:
@@ -91,14 +87,14 @@ def _work(folder, claimed, done):
             claimed.value += 1
         if number >= len(tasks):
             return
-        task = tasks[number]
-        title = f"{number + 1} of {len(tasks)}: {task['dataset']} {task['model']} seed {task['seed']}"
+        key, task = tasks[number].pop("key"), Task(**tasks[number])
+        title = f"{number + 1} of {len(tasks)}: {task.title}"
         begin = time.monotonic()
         try:
             faces = _faces(folder, task)
-            if _key(task, faces) != task["key"]:
+            if task.key(faces) != key:
                 raise FergitError("the code here is not that which packed the task, or its images differ")
-            outcome = train_and_test(task["model"], faces, task["params"], task["dataset"], task["seed"])
+            outcome = task.train(faces)
         except Exception as error:  # the others go on
             progress.line(f"{title} | failed: {type(error).__name__}: {error}")
             continue
@@ -109,18 +105,9 @@ def _work(folder, claimed, done):
         progress.line(f"{title} | done in {took:.0f} s | validation accuracy {right.mean():.4f} | {os.getpid()}")
 
 
-def _key(task, faces):
-    """The key of the training that a task asks for, with these faces."""
-    from fergit.engine.checkpoint import training_key
-
-    sections = {name: values for name, values in task["params"].items() if name != "predict"}
-    seen = faces.take(faces.split != "test")
-    return training_key(task["dataset"], task["model"], seen, sections, task["seed"])
-
-
 def _faces(folder, task):
     """The images of a task, in its split."""
-    with np.load(folder / f"{task['dataset']}.npz") as arrays, np.load(folder / "splits.npz") as splits:
+    with np.load(folder / f"{task.dataset}.npz") as arrays, np.load(folder / "splits.npz") as splits:
         images, labels, classes = arrays["images"], arrays["labels"], arrays["classes"]
         split = splits[str(task["split"])]
     none = np.full(len(images), "")
