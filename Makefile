@@ -50,8 +50,8 @@ repro: setup  ## run the pipeline: whatever params.yaml asks for and is not ther
 # What DVC prints, without what it prints for each of a dozen stages beside their names: so that a run fits on a screen.
 BRIEFLY := ^$$|^> |^Stage .* skipping$$|^(Upd|Gener)ating lock file|^To (track|enable)|^[[:space:]]+(git|dvc) |^Use .dvc push
 
-app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765)
-	$(BIN)/python src/app.py $(if $(PORT),--port $(PORT))
+app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765, NETWORK=fergit-residual)
+	$(BIN)/python src/app.py $(if $(PORT),--port '$(PORT)') $(if $(NETWORK),--network '$(NETWORK)')
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)

@@ -1,4 +1,4 @@
-"""Measure what `fergit.use.detection` is built on: which cascade, its confidence, the second look, the crop's frame.
+"""Measure what `fergit.data.detection` is built on: which cascade, its confidence, the second look, the crop's frame.
 
     python benchmarks/photographs.py FOLDER...
 
@@ -18,8 +18,9 @@ import numpy as np
 from fergit.core.errors import FergitError
 from fergit.core.faces import load_processed
 from fergit.core.files import write_json
-from fergit.use import detection, formats, photographs
-from fergit.use.detection import CascadeDetector, Detection, crop
+from fergit.data import detection
+from fergit.data.detection import CascadeDetector, Detection, crop
+from fergit.use import formats, photographs
 from fergit.use.recognizer import ExpressionRecognizer
 
 RESULTS = Path(__file__).with_name("photographs.json")

@@ -11,7 +11,7 @@ try:
     from fergit.core import paths
     from fergit.core.errors import FergitError
     from fergit.core.files import keep_newest, write_text
-    from fergit.core.params import tracked_params
+    from fergit.core.params import stage_params, tracked_params
     from fergit.runner import schema, variants
 except ModuleNotFoundError as missing:
     raise SystemExit(
@@ -29,7 +29,7 @@ def check():
 def fetch(dataset):
     from fergit.data import sources
 
-    sources.fetch(dataset, _params("fetch", dataset=dataset))
+    sources.fetch(dataset, stage_params("fetch", _params("fetch", dataset=dataset), dataset=dataset))
 
 
 def reconstruction():
@@ -52,16 +52,9 @@ def predict(dataset, model):
 
     params = _params("predict", dataset=dataset, model=model)
     set_environment()  # before Keras is imported
-    from fergit.core import faces, predictions
     from fergit.engine import trained
 
-    seen = faces.load_processed(dataset, ("validation", "test"))
-    probabilities = {}
-    for seed in params["seeds"]:
-        network, _ = trained.load_trained(dataset, model, seed)
-        probabilities[seed] = trained.predict(network, seen.images, params["predict"]["mirror"])
-    table = predictions.predictions_table(seen.classes, seen.sample_id, seen.labels, probabilities, seen.split)
-    predictions.write_predictions(paths.results(dataset, model) / "predictions.csv", table)
+    trained.predict_heldout(dataset, model, params)
 
 
 def evaluate(dataset, model):
@@ -103,7 +96,9 @@ def gradcam(dataset):
 def ship(dataset, model, seed):
     from fergit.use import shipped
 
-    shipped.ship(dataset, model, seed)
+    stem = paths.relative(shipped.ship(dataset, model, seed))
+    name = stem.removeprefix("models/")
+    print(f"wrote {stem}.npz and .onnx; `python src/predict.py --network {name} photo.jpg` uses it")
 
 
 def card(dataset, model):
@@ -125,7 +120,8 @@ def pages():
 def site():
     from fergit.use import site
 
-    site.build(paths.WORK / "site")
+    for note in site.build(paths.WORK / "site"):
+        print(f"note: {note}", file=sys.stderr)
     print(f"open {paths.relative(paths.WORK / 'site' / 'index.html')} in a browser")
 
 
@@ -164,8 +160,14 @@ STAGES = {
 }
 
 
+def known_dataset(name):
+    if name not in (known := schema.datasets()):
+        raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (params.yaml has {', '.join(known)})")
+    return name
+
+
 ARGUMENTS = {
-    "dataset": {"choices": schema.Dataset.__args__, "help": f"one of {', '.join(schema.Dataset.__args__)}"},
+    "dataset": {"type": known_dataset, "help": "one that has a block in params.yaml, such as synthetic or ckplus"},
     "model": {"choices": schema.Network.__args__, "help": f"the network: {' or '.join(schema.Network.__args__)}"},
     "seed": {"type": int, "help": "a whole number, one of params.yaml's seeds"},
     "names": {"nargs": "+", "help": "pipeline, or studies of studies/params.yaml"},
@@ -192,8 +194,8 @@ def parser():
 
 
 def main():
-    items = vars(parser().parse_args())
     try:
+        items = vars(parser().parse_args())
         items.pop("stage")(**items)
     except KeyboardInterrupt:
         print("error: interrupted; `dvc repro` goes on where it was", file=sys.stderr)

@@ -60,7 +60,7 @@ def test_help_says_what_each_stage_takes():
     for line in (
         "train DATASET MODEL SEED: train one network with one seed",
         "check check params.yaml",
-        "DATASET one of synthetic, fer2013, fergit, ckplus",
+        "DATASET one that has a block in params.yaml",
         "example: python src/run.py train synthetic residual 0",
     ):
         assert line in words()

@@ -293,8 +293,8 @@ def test_class_weights_are_those_of_fergit():
 
 def test_the_class_prior_is_not_a_result():
     labels = np.repeat([0, 1], [60, 40])
-    assert not training.left_prior(checkpoint.Training(best_val_accuracy=0.62), labels)
-    assert training.left_prior(checkpoint.Training(best_val_accuracy=0.75), labels)
+    assert not training.beats_prior(checkpoint.Training(best_val_accuracy=0.62), labels)
+    assert training.beats_prior(checkpoint.Training(best_val_accuracy=0.75), labels)
 
 
 def test_a_diverged_training_says_what_to_change(faces, params, elsewhere, monkeypatch):

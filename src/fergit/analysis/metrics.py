@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 from statsmodels.stats.contingency_tables import mcnemar
 
 from fergit.analysis import calibration
@@ -60,6 +60,31 @@ def named_per_image(predictions):
     return {name: float(times / images) if images else None for name, times, images in counts}
 
 
+def scores(confusion):
+    """Precision, recall and F1 of each class from confusion matrices, int (..., classes, classes): (3, ..., classes).
+
+    0 where there is nothing to divide by.
+    """
+    hits, support, predicted = (
+        np.diagonal(confusion, axis1=-2, axis2=-1),
+        confusion.sum(axis=-1),
+        confusion.sum(axis=-2),
+    )
+    above, below = np.stack([hits, hits, 2 * hits]), np.stack([predicted, support, predicted + support])
+    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+
+
+def macro(confusion):
+    """The means of `scores` over the classes that are there or predicted: (3, ...)."""
+    counted = confusion.sum(axis=-1) + confusion.sum(axis=-2) > 0
+    return scores(confusion).sum(axis=-1) / counted.sum(axis=-1)
+
+
+def macro_f1(confusion):
+    """Macro F1 from confusion matrices, int (..., classes, classes) to float (...)."""
+    return macro(confusion)[2]
+
+
 def confusion_table(predictions):
     """The first seed's true and predicted classes, a row for each image: actual, predicted (DVC draws them)."""
     first = predictions[predictions["seed"] == predictions["seed"].iloc[0]]
@@ -83,8 +108,8 @@ def per_class(predictions, level=0.95):
 
     Indexed by class: precision, recall, recall_low, recall_high, f1, support.
     """
-    scores, support = _scores(predictions, average=None)
-    table = pd.DataFrame(dict(zip(SCORES, scores, strict=True)), index=pd.Index(classes_of(predictions), name="class"))
+    confusion, index = confusions(predictions), pd.Index(classes_of(predictions), name="class")
+    table, support = pd.DataFrame(scores(confusion).mean(axis=1).T, index, SCORES), confusion[0].sum(axis=1)
     low, high = wilson(table["recall"] * support, support, level)
     table.insert(2, "recall_low", low)
     table.insert(3, "recall_high", high)
@@ -102,27 +127,10 @@ def beside_paper(table, paper):
 
 def averages(predictions):
     """Means over the seeds of `SCORES`: rows ``macro`` (each class counts alike) and ``weighted`` (each image)."""
-    rows = {kind: _scores(predictions, average=kind)[0] for kind in ("macro", "weighted")}
+    confusion = confusions(predictions)
+    weighted = np.average(scores(confusion), axis=-1, weights=confusion[0].sum(axis=1))
+    rows = {"macro": macro(confusion).mean(axis=1), "weighted": weighted.mean(axis=1)}
     return pd.DataFrame.from_dict(rows, orient="index", columns=SCORES)
-
-
-def _scores(predictions, average):
-    """Precision, recall and F1 by scikit-learn, means over seeds; and the support of each class."""
-    labels, probabilities = unpack(predictions)
-    results = []
-    for guess in probabilities.argmax(axis=2):
-        # A class that is neither there nor predicted has no score to average.
-        names = np.arange(probabilities.shape[2]) if average is None else np.union1d(labels, guess)
-        results.append(precision_recall_fscore_support(labels, guess, labels=names, average=average, zero_division=0))
-    return np.mean([result[:3] for result in results], axis=0), results[0][3]
-
-
-def macro_f1(confusion):
-    """Macro F1 from confusion matrices, int (..., classes, classes) to float (...); empty classes as scikit-learn."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    f1 = np.divide(2 * hits, total, out=np.zeros(hits.shape), where=total > 0)
-    return f1.sum(axis=-1) / (total > 0).sum(axis=-1)
 
 
 def roc_curves(predictions):
@@ -178,9 +186,9 @@ def macro_f1_interval(predictions, samples, level=0.95):
 def summarize(test, validation, trainings, evaluate):
     """All of metrics.json, from the two parts of predictions.csv and training.json by seed.
 
-    ``accuracy`` and ``macro_f1`` have mean, sd (None for one seed), per_seed, ``ci95`` (over images) and
-    ``ci95_over_seeds`` (None for one seed); ``train_accuracy`` is of clean images; ``temperature`` is fitted on the
-    validation set, and the second ``calibration_error`` is that of the test set after it.
+    ``accuracy`` and ``macro_f1`` have mean, sd, per_seed, ``ci95`` (over images) and ``ci95_over_seeds`` (with one seed
+    None, as sd); ``train_accuracy`` is of images without augmentation; ``temperature`` is fitted on the validation set,
+    ``calibration_error_scaled`` is that of the test set after it.
     """
     level, samples, bins = (evaluate[key] for key in ("confidence_level", "bootstrap_samples", "calibration_bins"))
     labels, probabilities = unpack(test)

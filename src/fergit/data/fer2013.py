@@ -12,9 +12,10 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, SIDE, make_faces
-from fergit.core.parallel import ordered_map
 from fergit.data import images
 from fergit.data.archives import open_archive
+from fergit.data.folders import part_and_class
+from fergit.data.parallel import ordered_map
 
 CLASSES = EXPRESSIONS  # Kaggle's order: the labels 0-6
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -28,11 +29,6 @@ CSV_SHA256 = "3b8d9617d1017f34733c8f2474d7784c563ce86c40a86ac12c2d37cc968f871b" 
 
 COLUMNS = ("emotion", "pixels", "Usage")
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")  # the second is Kaggle's, too: other column order, same rows
-FOLDERS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev", "publictest"), "validation"),
-    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
-}
 ALIASES = {"anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad"}
 ALIASES |= {"surprised": "surprise"} | {name: name for name in CLASSES}
 NO_LABELS = "train.csv and test.csv of Kaggle's competition are not enough: test.csv has no labels"
@@ -49,7 +45,7 @@ def members(archive):
     known = [name for name in tables if tables[name] in CSV_NAMES]
     if known:
         return "csv", [min(known, key=lambda name: (CSV_NAMES.index(tables[name]), name))]
-    pictures = [name for name in archive.names if images.is_image(name) and _folders(name)]
+    pictures = [name for name in archive.names if images.is_image(name) and part_and_class(name)]
     if pictures:
         return "folders", pictures
     if "train.csv" in tables.values():
@@ -153,19 +149,13 @@ def _text(field):
     return repr(field[:20].decode("utf-8", "replace"))
 
 
-def _folders(name):
-    """(part, class folder) of an image's path, or None where it lies in no folder of a part."""
-    parts = name.split("/")
-    if len(parts) < 3 or parts[-3].lower() not in FOLDERS:
-        return None
-    return FOLDERS[parts[-3].lower()], parts[-2]
-
-
 def _read_folders(archive, names):
-    mixed = all(_folders(name)[0] != "validation" for name in names)  # then test/ holds both of the official test parts
+    mixed = all(
+        part_and_class(name)[0] != "validation" for name in names
+    )  # then test/ holds both of the official test parts
     labels, split, sample_id = [], [], []
     for name in names:
-        part, folder = _folders(name)
+        part, folder = part_and_class(name)
         if folder.lower() not in ALIASES:
             raise FergitError(f"{archive.name}, {name}: unknown emotion {folder!r}; allowed: {', '.join(CLASSES)}")
         labels.append(CLASSES.index(ALIASES[folder.lower()]))

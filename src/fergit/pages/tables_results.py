@@ -5,17 +5,14 @@ import pandas as pd
 from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import NEAR
 from fergit.analysis.regions import ALL, FEWEST_MAPS
-from fergit.pages.present import TITLES, mean_with_interval, p_value, percent, points, with_interval
+from fergit.pages.present import TITLES, accuracy, gain, interval, p_value, percent, score, spread, with_interval
+from fergit.pages.tables_pages import number
 from fergit.paper import published
 
 
 def _by_row(rows, name):
     """A table from a dict of dicts, a row each."""
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(name)
-
-
-def _sd(sd):
-    return "–" if sd is None else f"{100 * sd:.1f} points"
 
 
 def trainings_table(trainings):
@@ -44,10 +41,8 @@ def scores_table(summary, level, paper=None):
         entry = summary[name]
         rows[title] = {
             "ours": percent(entry["mean"]),
-            f"{percent(level, 0)} interval": "{:.1f}–{:.1f} %".format(
-                *(100 * end for end in entry[interval_key(level)])
-            ),
-            "sd over seeds": _sd(entry["sd"]),
+            f"{percent(level, 0)} interval": interval(*entry[interval_key(level)]) + " %",
+            "sd over seeds": spread(entry["sd"]),
             "paper": percent(theirs.get(name), 0),
         }
     return _by_row(rows, f"{summary['n_test']:,} test images")
@@ -74,10 +69,10 @@ def networks_table(report):
     return _by_row(
         {
             model: {
-                "accuracy": mean_with_interval(entry["accuracy"]),
+                "accuracy": accuracy(entry),
                 "paper": percent(entry["paper_accuracy"], 0),
-                "macro F1": mean_with_interval(entry["macro_f1"]),
-                "sd over seeds": _sd(entry["accuracy"]["sd"]),
+                "macro F1": score(entry["macro_f1"]),
+                "sd over seeds": spread(entry["accuracy"]["sd"]),
                 "training accuracy": percent(entry["train_accuracy"]),
                 "seeds": len(entry["seeds"]),
                 "failed": len(entry["failed_seeds"]),
@@ -98,29 +93,20 @@ def mcnemar_table(comparison):
 
 
 def claims_table(checked):
-    """`claims.check` for the eye."""
-
-    def text(row, name):
-        if pd.isna(row[name]) or row["quantity"] in ("parameters", "minutes"):
-            return "–" if pd.isna(row[name]) else f"{row[name]:,.0f}"
-        return points(row[name]) if row["quantity"] == "gain" else percent(row[name], 0 if name == "paper" else 1)
-
-    rows = []
-    for _, row in checked.iterrows():
-        ends = "" if pd.isna(row["low"]) else f" ({points(row['low'])} to {points(row['high'])})"
-        rows.append(
-            {
-                "network": row["model"],
-                "quantity": f"{row['quantity']} {row['class']}".strip(),
-                "page": row["page"],
-                "paper": text(row, "paper"),
-                "ours": text(row, "ours"),
-                "difference in points": points(row["difference"]) + ends if ends else "–",
-                "verdict": row["verdict"],
-                "note": row["note"],
-            }
-        )
-    return pd.DataFrame(rows)
+    """`claims.check` for the eye: shares in percent, gains in points."""
+    return pd.DataFrame(
+        {
+            "network": row["model"],
+            "quantity": f"{row['quantity']} {row['class']}".strip(),
+            "page": row["page"],
+            "paper": number(row, "paper", digits=0),
+            "ours": number(row, "ours"),
+            "difference in points": "–" if pd.isna(row["low"]) else gain(row),
+            "verdict": row["verdict"],
+            "note": row["note"],
+        }
+        for row in checked.to_dict("records")
+    )
 
 
 def strata_table(rows_of):
@@ -130,7 +116,7 @@ def strata_table(rows_of):
         for row in rows:
             cells = table.setdefault(TITLES.get(row["stratum"], row["stratum"].replace("_", " ")), {})
             cells |= {"test images": f"{row['images']:,}"}
-            cells |= {network: with_interval(row["accuracy"], row["low"], row["high"])}
+            cells |= {network: score(row)}
     return _by_row(table, "")
 
 
@@ -147,7 +133,7 @@ def contrasts_table(found, *names):
             "network": network,
             "compared": f"{TITLES.get(one['first'], one['first'])} less {TITLES.get(one['second'], one['second'])}",
             "among": "FER2013's images" if name.endswith("_of_fer2013") else "all test images",
-            "points (interval)": f"{points(one['difference'])} ({points(one['low'])} to {points(one['high'])})",
+            "points (interval)": gain(one),
             "Fisher's test (Holm)": p_value(one["p_holm"]),
         }
         for network, entry in found["networks"].items()

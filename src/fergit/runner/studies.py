@@ -9,7 +9,6 @@ import json
 import os
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from fergit.core import paths, progress
@@ -74,6 +73,8 @@ def run(name):
     FergitError
         As `study_tasks`, `datasets.preprocess` and `training.train`.
     """
+    from fergit.engine.trained import outcome_tables  # not above: it takes seconds to load Keras
+
     if os.environ.get("RAY_ADDRESS"):
         cluster.run([name])  # what it leaves in work/ is taken up here
     tables, runs, split = {"predictions": [], "trainings": [], "history": []}, [], None
@@ -84,7 +85,7 @@ def run(name):
         progress.line(f"study {name} | {task.variant} | {task.model} | seed {task.seed}")
         outcome = task.train(faces)
         runs.append({"seconds": round(outcome.training.seconds, 1)} | outcome.training.machine)
-        for kind, table in _tables(outcome, faces).items():
+        for kind, table in outcome_tables(outcome, faces).items():
             for place, (key, value) in enumerate(zip(KEYS, (task.variant, task.model, task.seed), strict=True)):
                 table.insert(place, key, value)
             tables[kind].append(table)
@@ -100,24 +101,3 @@ def _task(variant, params, dataset, model, seed):
     merged = stage_params("train", params, dataset=dataset)
     settings = {section: merged[section] for section in (*TRAINING, "predict")}
     return Task(variant, dataset, model, seed, params[dataset]["split"], settings)
-
-
-def _tables(outcome, faces):
-    """The rows of one training: {"predictions", "trainings", "history"}."""
-    names, several = np.array(faces.classes), []
-    for part, probabilities in outcome.probabilities.items():
-        rows = faces.take(faces.split == part)
-        table = pd.DataFrame({"split": part, "sample_id": rows.sample_id, "group": rows.group})
-        table["label"] = names[rows.labels]
-        table[[f"p_{name}" for name in faces.classes]] = probabilities
-        several.append(table)
-    tested = faces.labels[faces.split == "test"]
-    right = outcome.probabilities["test"].argmax(axis=1) == tested
-    kept = ("trained", "epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy", "validation_accuracy")
-    row = {key: outcome.summary[key] for key in (*kept, "train_accuracy_at_best")}
-    row |= {"accuracy": float(right.mean()), "n_test": len(tested), "device": outcome.training.machine["device"]}
-    return {
-        "predictions": pd.concat(several, ignore_index=True),
-        "trainings": pd.DataFrame([row]),
-        "history": outcome.training.table(),
-    }

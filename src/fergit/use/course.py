@@ -16,12 +16,12 @@ class Course:
 
     BINS = 1024  # at most; then each two become one
 
-    def __init__(self, name: str):
-        self.name, self.frames, self.with_face, self.labels = name, 0, 0, Counter()
+    def __init__(self, name: str, classes: tuple[str, ...] = CLASSES):
+        self.name, self.classes, self.frames, self.with_face, self.labels = name, classes, 0, 0, Counter()
         self.seconds, self.face_seconds, self.width = 0.0, 0.0, 1 / 30
         self.waiting, self.lasting = None, 1 / 25
         # For each bin: seconds x probabilities, seconds with a face, frames, and the frames' times.
-        self.sums, self.faces = np.zeros((self.BINS, len(CLASSES))), np.zeros(self.BINS)
+        self.sums, self.faces = np.zeros((self.BINS, len(classes))), np.zeros(self.BINS)
         self.counts, self.times = np.zeros(self.BINS), np.zeros(self.BINS)
 
     def add(self, faces: list[Face], seconds: float):
@@ -64,14 +64,18 @@ class Course:
 
     def draw(self, axes):
         """Draw the probabilities over the seconds; gaps are times without a face."""
+        from matplotlib import colormaps
+
         seen = self.counts > 0
         if seen.any():
             with np.errstate(invalid="ignore"):
                 means = self.sums[seen] / self.faces[seen, np.newaxis]
             seconds = self.times[seen] / self.counts[seen]
-            for label, values in zip(CLASSES, means.T, strict=True):
+            if len(self.classes) > 10:  # more than colours follow one another
+                axes.set_prop_cycle(color=colormaps["turbo"](np.linspace(0, 1, len(self.classes))))
+            for label, values in zip(self.classes, means.T, strict=True):
                 axes.plot(seconds, values, label=label, marker="." if seen.sum() < 50 else None)
-            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, ncols=1 + len(self.classes) // 14)
         axes.set(title=self.name, xlabel="seconds", ylabel="probability", ylim=(0, 1))
 
 
