@@ -43,8 +43,7 @@ def scores_table(summary, level, paper=None):
             "ours": percent(entry["mean"]),
             f"{percent(level, 0)} interval": interval(*entry[interval_key(level)]) + " %",
             "sd over seeds": spread(entry["sd"]),
-            "paper": percent(theirs.get(name), 0),
-        }
+        } | ({"paper": percent(theirs[name], 0)} if paper else {})
     return _by_row(rows, f"{summary['n_test']:,} test images")
 
 
@@ -62,8 +61,8 @@ def per_class_table(table):
 
 
 def networks_table(report):
-    """The networks of report.json side by side."""
-    return _by_row(
+    """The networks of report.json side by side, and beside the paper where it has any of them."""
+    table = _by_row(
         {
             model: {
                 "accuracy": accuracy(entry),
@@ -80,6 +79,8 @@ def networks_table(report):
         },
         "network",
     )
+    in_paper = any(entry["paper_accuracy"] is not None for entry in report["models"].values())
+    return table if in_paper else table.drop(columns="paper")
 
 
 def mcnemar_table(comparison):
