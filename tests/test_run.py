@@ -90,6 +90,8 @@ def test_params_yaml_is_read_once_a_stage(monkeypatch, stage):
     seen, read = [], params.read
     for module in (params, schema):
         monkeypatch.setattr(module, "read", lambda path: seen.append(path) or read(path))
+    program.load_params.cache_clear()
+    program.known_dataset("synthetic")
     program._params(stage, dataset="synthetic", model="basic", seed=0)
     assert seen.count(paths.PARAMS) == 1
 

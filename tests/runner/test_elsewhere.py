@@ -1,6 +1,7 @@
 """Trainings packed here, trained in another folder, taken up here."""
 
 import json
+import pickle
 import shutil
 
 import numpy as np
@@ -37,9 +38,9 @@ def work(folder):
     """`elsewhere.run` with one worker, in this process."""
     import multiprocessing
 
-    claimed, done = multiprocessing.Value("i", 0), multiprocessing.Value("i", 0)
-    elsewhere._work(folder, claimed, done)
-    return done.value
+    claimed, left = multiprocessing.Value("i", 0), multiprocessing.Value("i", 1)
+    elsewhere._work(folder, claimed, left)
+    return 1 - left.value
 
 
 def test_what_was_trained_elsewhere_is_taken_up(packed, tmp_path, monkeypatch, capsys):
@@ -62,8 +63,8 @@ def test_what_was_trained_elsewhere_is_taken_up(packed, tmp_path, monkeypatch, c
 
 
 def test_other_code_or_images_are_refused(packed, capsys):
-    tasks = json.loads((packed / "tasks.json").read_text())
-    (packed / "tasks.json").write_text(json.dumps([tasks[0] | {"key": "0" * 32}]))
+    images, [(task, split, _)] = elsewhere._read(packed)
+    (packed / "tasks.pickle").write_bytes(pickle.dumps((images, [(task, split, "0" * 32)])))
     assert work(packed) == 0
     assert "failed: FergitError: the code here is not that which packed the task" in capsys.readouterr().out
 
