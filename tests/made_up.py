@@ -46,7 +46,7 @@ def training(dataset="fergit", model="residual", trained=True, epochs=100, **cha
 
 def write_results(dataset, model, seeds=(0,), recalls=None, **changes):
     """Results of a network with just these recalls on the paper's supports: the first images of a class are right."""
-    table = published.table(dataset, model) or published.TABLE_3
+    table = published.TABLES.get((dataset, model)) or published.TABLE_3
     recalls = table["recall"] if recalls is None else recalls
     labels = np.repeat(np.arange(7), table["support"])
     place = np.concatenate([np.arange(n) for n in table["support"]])

@@ -13,7 +13,8 @@ import psutil
 import pytest
 from clone import Clone
 
-from fergit.core import paths
+from fergit.core import params, paths
+from fergit.runner import schema
 
 
 def run(root, *arguments, **options):
@@ -80,6 +81,17 @@ def test_help_says_what_each_stage_takes():
 def test_wrong_arguments_are_named(arguments, message):
     status, lines = said(run(paths.ROOT, *arguments))
     assert status == 2 and message in lines[-1] and not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "studies/dvc.yaml:leaks"])
+def test_params_yaml_is_read_once_a_stage(monkeypatch, stage):
+    import run as program
+
+    seen, read = [], params.read
+    for module in (params, schema):
+        monkeypatch.setattr(module, "read", lambda path: seen.append(path) or read(path))
+    program._params(stage, dataset="synthetic", model="basic", seed=0)
+    assert seen.count(paths.PARAMS) == 1
 
 
 @pytest.mark.parametrize("seed", ["7", "-1"])

@@ -25,6 +25,7 @@ pytest.importorskip("tornado", reason="tornado is not here: `make app` brings it
 psutil = pytest.importorskip("psutil")
 
 import app as command  # noqa: E402, for it ends where there is no tornado
+from fergit.use import app  # noqa: E402
 
 in_browser = pytest.mark.skipif(not PROGRAM, reason="chromium is not here")
 
@@ -223,6 +224,17 @@ def test_only_its_own_page_is_answered(served, headers, status):
     if "Host" in headers:
         headers.pop("Origin", None)
         assert served.ask("GET", "/", **headers)[0] == status
+
+
+def test_a_tunnel_to_another_port_is_told_the_remedy(served):
+    status, said = served.ask("GET", "/", Host="localhost:9000")
+    port = served.port
+    remedy = f"through a tunnel, use the same port on both machines: ssh -L {port}:127.0.0.1:{port} ..."
+    assert (status, json.loads(said)) == (403, {"error": f"only http://127.0.0.1:{port}/ is the page; {remedy}"})
+
+
+def test_page_and_app_have_one_limit(served):
+    assert f"const LARGEST = {app.LARGEST};" in served.ask("GET", "/app.js")[1].decode()
 
 
 @pytest.mark.parametrize("path", ["picture", "", "none"])

@@ -52,7 +52,7 @@ def epochs_short(trainings):
 
 def paper_table(dataset, model, protocol=None):
     """The paper's table that a result may stand beside; None where it has none, or CK+ was split in another way."""
-    return published.table(dataset, model) if protocol in (None, "frames") else None
+    return published.TABLES.get((dataset, model)) if protocol in (None, "frames") else None
 
 
 def interval(paper, paper_n, measured, rounding=published.HALF_UNIT, level=0.95):

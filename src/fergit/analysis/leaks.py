@@ -41,9 +41,8 @@ def kinds(tests, near=NEAR[0]):
 def by_stratum(hits, stratum, level):
     """Accuracy within each stratum of the test images, the largest first: a list of dict.
 
-    `hits` are the shares of seeds that are correct on each image (`metrics.by_image`), `stratum` a Series of str for
-    some or all of them, both by ``sample_id``. Each dict: ``stratum``, ``images``, ``accuracy``, ``low``, ``high``
-    (Wilson).
+    `hits` are of `metrics.by_image`, `stratum` is a Series of str for some or all of them, both by ``sample_id``. Each
+    dict: ``stratum``, ``images``, ``accuracy``, ``low``, ``high`` (Wilson).
     """
     rows = []
     for name, part in hits[hits.index.isin(stratum.index)].groupby(stratum):

@@ -20,9 +20,6 @@ ROC_GRID = np.linspace(0, 1, 101)  # 101 points a class draw the same curve as t
 SCORES = ("precision", "recall", "f1")
 
 
-# Each image
-
-
 def named(predictions):
     """The most probable class in each row of a table that has columns ``p_<class>``: Series of str."""
     return predictions.filter(regex=f"^{PREFIX}").idxmax(axis=1).str.removeprefix(PREFIX)
@@ -41,9 +38,6 @@ def correct(predictions):
 def by_image(hits, predictions):
     """The mean over seeds of a value for each row, such as `right`: Series of float, indexed by ``sample_id``."""
     return hits.astype(float).groupby(predictions["sample_id"], sort=False).mean()
-
-
-# What is confused
 
 
 def confusions(predictions):
@@ -100,9 +94,6 @@ def most_confused(confusion, classes, most=5):
     return table.sort_values("share", ascending=False, kind="stable").head(most).reset_index(drop=True)
 
 
-# Class by class
-
-
 def per_class(predictions, level=0.95):
     """Precision, recall and F1 of each class, means over the seeds; Wilson's interval of the recall; the support.
 
@@ -154,9 +145,6 @@ def _areas(labels, probabilities, classes):
         for index, name in enumerate(classes)
     }
     return pd.Series(areas, name="auc").rename_axis("class")
-
-
-# All of it
 
 
 def accuracy_interval(predictions, samples, level=0.95):
@@ -225,11 +213,10 @@ def summarize(test, validation, trainings, evaluate):
 
 
 def compare(first, second, evaluate):
-    """Two networks on the same test images: how much more accurate is the second?
+    """Two networks on the same test images: how much more accurate is the second? Other test images are an error.
 
-    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (bootstrap over images, paired), and
-    ``mcnemar``: for each seed that both have, the images that only the first and only the second is correct on, the
-    exact p value, and that corrected for several seeds (Holm). Other test images are an error.
+    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (paired bootstrap over images), and ``mcnemar``:
+    for each common seed the images that only one of them is correct on, the exact p value, and the same by Holm.
     """
     images = [table.loc[table["seed"] == table["seed"].iloc[0], ["sample_id", "label"]] for table in (first, second)]
     if not np.array_equal(*(table.to_numpy() for table in images)):

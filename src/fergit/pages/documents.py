@@ -13,10 +13,7 @@ from fergit.pages.present import TITLES
 def write():
     """Write all pages that differ from what they should be; returns their names.
 
-    Raises
-    ------
-    FergitError
-        A template or a file of results is wrong; no page has changed then.
+    Raises FergitError where a template or a file of results is wrong; no page has changed then.
     """
     pages = texts()
     changed = [name for name, text in pages.items() if _current(name) != text]
@@ -37,7 +34,8 @@ def texts():
     if "README.md" not in names:
         raise FergitError("docs/templates/README.md: no such file; `git checkout docs/templates` brings it back")
     known = values.collect()
-    known |= {"folders": _folders(["reconstruction", *known["reports"]]), "kept": _kept()}
+    kept = sorted(path.parent.name for path in paths.RESULTS.glob("*/README.md"))  # folders with a page of their own
+    known |= {"folders": _folders(["reconstruction", *known["reports"]]), "kept": kept}
     return {name: re.sub(r"\n{3,}", "\n\n", templates.fill(folder, name, known)) for name in names}
 
 
@@ -52,11 +50,6 @@ def _folders(first):
     order = sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
     both = {name: _notebooks(paths.RESULTS / name) + _notebooks(paths.report(name)) for name in order}
     return {name: {path.relative_to(paths.RESULTS).as_posix(): _title(path) for path in both[name]} for name in both}
-
-
-def _kept():
-    """Folders of results with a page of their own."""
-    return sorted(path.parent.name for path in paths.RESULTS.glob("*/README.md"))
 
 
 def _notebooks(folder):

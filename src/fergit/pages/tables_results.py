@@ -50,17 +50,14 @@ def scores_table(summary, level, paper=None):
 def per_class_table(table):
     """`metrics.beside_paper` for the eye: two groups of columns, two decimals, the interval of the recall as text."""
     titles = {"precision": "precision", "recall": "recall", "f1": "F1"}
-    groups = {
-        whose: table[[f"{prefix}{name}" for name in titles]]
-        .map("{:.2f}".format)
-        .set_axis(list(titles.values()), axis=1)
-        for whose, prefix in {"ours": "", "paper": "paper_"}.items()
-        if f"{prefix}f1" in table
-    }
+    groups = {}
+    for whose, prefix in {"ours": "", "paper": "paper_"}.items():
+        if f"{prefix}f1" in table:
+            scores = table[[f"{prefix}{name}" for name in titles]].map("{:.2f}".format)
+            groups[whose] = scores.set_axis(titles.values(), axis=1).assign(support=table[f"{prefix}support"])
     ends = zip(table["recall_low"], table["recall_high"], strict=True)
     groups["ours"].insert(2, "recall, interval", [f"{low:.2f}–{high:.2f}" for low, high in ends])
-    supports = {"ours": "support", "paper": "paper_support"}
-    return pd.concat({whose: own.assign(support=table[supports[whose]]) for whose, own in groups.items()}, axis=1)
+    return pd.concat(groups, axis=1)
 
 
 def networks_table(report):

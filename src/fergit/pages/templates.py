@@ -20,11 +20,8 @@ FILTERS = ("accuracy", "counted", "gain", "heading", "markdown", "percent", "poi
 def fill(folder, name, values):
     """Fill the template `name` of a folder with values: str.
 
-    Raises
-    ------
-    FergitError
-        A name or filter is unknown, a number has no filter, or a verdict is another than a sentence rests on: one line
-        with the template's line.
+    Raises FergitError, with the template's line, where a name or filter is unknown, a number has no filter, or a
+    verdict is another than a sentence rests on.
     """
     environment = Environment(
         loader=FileSystemLoader(folder),

@@ -20,13 +20,7 @@ STUDY = ("question", "dataset", "set", "vary", "variants", "draws", "networks", 
 
 
 def collect():
-    """All values, as a dict of dicts.
-
-    Raises
-    ------
-    FergitError
-        A file is damaged: names it, and the command that writes it again.
-    """
+    """All values, as a dict of dicts; FergitError names a damaged file, and the command that writes it again."""
     reports, found = read_reports(), read_studies()
     if "ckplus" in reports and (by_splits := found.get(FRAMES, {}).get("claims")):
         reports["ckplus"]["claims"] = _by_id(by_splits)  # ten splits say more than one

@@ -66,15 +66,9 @@ FERGIT_SPLIT = {"train": 44_370, "validation": 2_465, "test": 2_465}  # p. 79: 9
 CKPLUS_TEST = 99  # p. 85
 
 
-def table(dataset, model):
-    """The paper's table of one network on one data set, or None where the paper has none."""
-    return TABLES.get((dataset, model))
-
-
 def test_supports(dataset):
     """The size of each class in the paper's test set, in label order; None where the paper has no table."""
-    tables = [table for (name, _), table in TABLES.items() if name == dataset]
-    return tables[0]["support"] if tables else None
+    return next((table["support"] for (name, _), table in TABLES.items() if name == dataset), None)
 
 
 def recomputed_mean(table, score):

@@ -60,7 +60,8 @@ def _connect():
     variables = {name: value.replace(f"{paths.ROOT}/", "") for name, value in ENVIRONMENT.items()}
     if "TF_ENABLE_ONEDNN_OPTS" in os.environ:
         variables["TF_ENABLE_ONEDNN_OPTS"] = os.environ["TF_ENABLE_ONEDNN_OPTS"]
-    code = {"working_dir": str(paths.ROOT), "excludes": ["/*", "!/src"], "env_vars": variables}
+    others = [f"/{path.name}" for path in paths.ROOT.iterdir() if path.name != "src"]
+    code = {"working_dir": str(paths.ROOT), "excludes": others, "env_vars": variables}
     try:
         ray.init(address, runtime_env=code, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:

@@ -1,6 +1,7 @@
 """One page of the website: a notebook, a Markdown file, a folder or any other text, as nbconvert shows it."""
 
 import base64
+import itertools
 import posixpath
 import re
 from html import escape
@@ -28,7 +29,7 @@ def folders(source):
 
 
 class Page:
-    """One source as a page: its ``address`` and ``title``, ``about``, the line above, and ``body``, its HTML or None.
+    """One source as a page: its ``address``, ``title``, ``body`` (HTML or None), and ``about``, the line above it.
 
     ``files`` {address: bytes} are its figures, or itself if it is copied as it is; ``links`` (source, anchor, address
     as the author wrote it) those within the project; ``notes`` name results that are damaged or not there.
@@ -37,7 +38,8 @@ class Page:
     def __init__(self, source):
         self.source, path = source, paths.ROOT / source
         self.address, self.folder = address(source), source if path.is_dir() else posixpath.dirname(source)
-        self.title, self.label, self.about, self.body = source, source, "", None
+        self.executed = source.startswith("results/") and path.suffix == ".ipynb"
+        self.title, self.about, self.body = source, "", None
         self.sections, self.links, self.notes, self.files, self.anchors = [], [], [], {}, {"content", "pages"}
         if self.address == source:
             self.files[source] = path.read_bytes()
@@ -47,13 +49,11 @@ class Page:
         self._lead_links()
         self._dress()
         self.label = "Overview" if source == "README.md" else self.title
-        if source.endswith(".ipynb"):
-            self.about = f"{source}, before it is executed"
-        if source.endswith(".ipynb") and source.startswith("results/"):
+        if path.suffix == ".ipynb":
             first, *others = folders(source)
             others = [present.TITLES.get(other, other.replace("-", " ")) for other in others]
-            self.about = ", ".join([present.heading(first), *others])
             self.label = ": ".join(filter(None, [self.title, ", ".join(others)]))
+            self.about = ", ".join([present.heading(first), *others]) if self.executed else f"{source}, not executed"
 
     def to(self, target):
         """The link from here to another file of the website."""
@@ -76,10 +76,9 @@ class Page:
         for heading in self.body.select("h1, h2, h3, h4, h5, h6"):
             text = heading.get_text()
             name = anchor = re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-") or "section"
-            count = 0
+            count = itertools.count(1)
             while anchor in self.anchors:
-                count += 1
-                anchor = f"{name}-{count}"
+                anchor = f"{name}-{next(count)}"
             self.anchors.add(anchor)
             heading["id"] = anchor
             if heading.name == "h1" and self.title == self.source:
@@ -119,9 +118,8 @@ class Page:
 
     def _dress(self):
         """Fold code in, let tables and code scroll, and make each figure of a notebook a file beside the page."""
-        executed = self.source.startswith("results/")
         for code in self.body.select(".input"):
-            details = code.wrap(self.body.new_tag("details", attrs={} if executed else {"open": ""}))
+            details = code.wrap(self.body.new_tag("details", attrs={} if self.executed else {"open": ""}))
             details.insert(0, BeautifulSoup("<summary>Code</summary>", "html.parser"))
         for tag in self.body.select("style"):
             tag.decompose()

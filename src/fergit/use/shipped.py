@@ -1,18 +1,12 @@
 """Trained networks to be used: two small files each in ``models/``, written by `ship`, read by Keras and by OpenCV.
 
 ``fergit-residual`` comes with the repository; ``python src/run.py ship <dataset> <model> <seed>`` adds others, with
-classes of their own. The .npz holds the weights for Keras, the .onnx the whole network for everything else:
+classes of their own. The .npz holds the weights for Keras, the .onnx the whole network for everything else.
 
-    from fergit.use.shipped import load_network
-    network = load_network()
-
-Kernels are rounded to float16 (both files hold the same values; in the ONNX file a Cast makes float32 of each before
-use), biases and normalizations stay float32. On maps of 1x1 pixel eight ninths of each 3x3 kernel meet
-nothing but padding. They never take part in a result and never learn, so only the kernels' centres are written, and
-`load_network` puts zeros around them. Five poolings that round down lead to such maps, six that round up do not.
-
-Logits are divided by one temperature, fitted on the validation set, so that probabilities are calibrated. Files without
-one have temperature 1.
+Kernels are rounded to float16; in the ONNX file a Cast makes float32 of each before use. On maps of 1x1 pixel, which
+five poolings that round down lead to, eight ninths of each 3x3 kernel meet nothing but padding and never learn: only
+the kernels' centres are written, and `load_network` puts zeros around them. Logits are divided by one temperature,
+fitted on the validation set, so that probabilities are calibrated; files without one have temperature 1.
 """
 
 import contextlib
@@ -44,19 +38,13 @@ def find(network: str | Path, suffix=".onnx") -> Path:
     path = Path(network)
     if path.suffix != suffix and not path.is_file():
         path = paths.MODELS / f"{network}{suffix}"
-    if not path.is_file():
-        raise missing(path)
-    return path
-
-
-def missing(path):
-    """The error of a file that is not there."""
-    names = ", ".join(sorted(path.stem for path in paths.MODELS.glob("*.onnx")))
-    dataset, _, model = path.stem.rpartition("-") if path.parent == paths.MODELS else ("", "", "")
-    run = f"{dataset} {model} 0" if dataset and model else f"{' '.join(SHIPPED)} 0"
-    return FergitError(
-        f"{paths.relative(path)}: no such file; `python src/run.py ship {run}` writes it"
-        + (f"; models/ has {names}" if names else "")
+    if path.is_file():
+        return path
+    names = ", ".join(sorted(other.stem for other in paths.MODELS.glob(f"*{suffix}"))) or "none"
+    dataset, _, model = path.stem.rpartition("-")
+    run = f"{dataset} {model}" if dataset and path.parent == paths.MODELS else " ".join(SHIPPED)
+    raise FergitError(
+        f"{paths.relative(path)}: no such file; `python src/run.py ship {run} 0` writes it; models/ has {names}"
     )
 
 
@@ -105,8 +93,8 @@ def read_about(path=WEIGHTS) -> dict:
     """What a .npz of `save_network` says of itself: ``model``, ``classes``, ``network``, and of a finished run also
     ``dataset``, ``seed``, ``best_epoch``, ``temperature`` and more.
     """
-    with _reading(path), np.load(path, allow_pickle=False) as file:
-        return json.loads(str(file["about"]))
+    with _opened(path) as (about, _):
+        return about
 
 
 def save_network(network, about, stem):
@@ -129,21 +117,19 @@ def load_network(path=WEIGHTS):
     """
     from fergit.engine.network import build_network
 
-    with _reading(path), np.load(path, allow_pickle=False) as file:
-        about = json.loads(str(file["about"]))
+    with _opened(path) as (about, arrays):
         network = build_network(about["model"], len(about["classes"]), **about["network"])
         for variable in network.weights:
-            variable.assign(_filled(file[variable.path], variable.shape))
+            variable.assign(_filled(arrays[variable.path], variable.shape))
         return _soften(network, about)
 
 
 @contextlib.contextmanager
-def _reading(path):
-    """Say of a file that cannot be read what is wrong with it."""
+def _opened(path):
+    """What a .npz says of itself, and its arrays; errors of the block say what is wrong with the file."""
     try:
-        yield
-    except FileNotFoundError:
-        raise missing(path) from None
+        with np.load(find(path, ".npz"), allow_pickle=False) as file:
+            yield json.loads(str(file["about"])), file
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         message = (str(error) or type(error).__name__).splitlines()[0]
         raise FergitError(f"{paths.relative(path)}: not a file that ship wrote ({message})") from None
@@ -184,7 +170,7 @@ def _onnx_model(network, arrays, about):
     except ImportError:
         raise FergitError("the package onnx is missing; `.venv/bin/pip install onnx` brings it") from None
 
-    from keras import layers
+    from keras import layers, tree
 
     nodes, constants, names = [], [], {}
 
@@ -203,8 +189,7 @@ def _onnx_model(network, arrays, about):
 
     for layer in network.layers:
         name = layer.name
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        inputs = [names.get(id(tensor)) for tensor in inputs]
+        inputs = [names.get(id(tensor)) for tensor in tree.flatten(layer.input)]
         match layer:
             case layers.InputLayer():
                 output = "image"
@@ -216,10 +201,8 @@ def _onnx_model(network, arrays, about):
             case layers.BatchNormalization():
                 parts = weights(layer, "gamma", "beta", "moving_mean", "moving_variance")
                 output = add("BatchNormalization", inputs + parts, name, epsilon=layer.epsilon)
-            case layers.ReLU():
-                output = add("Relu", inputs, name)
-            case layers.Add():
-                output = add("Add", inputs, name)
+            case layers.ReLU() | layers.Add():
+                output = add("Relu" if isinstance(layer, layers.ReLU) else "Add", inputs, name)
             case layers.MaxPooling2D():
                 rounds_up = {"ceil_mode": 1} if layer.padding == "same" else {}
                 output = add("MaxPool", inputs, name, kernel_shape=[2, 2], strides=[2, 2], **rounds_up)
@@ -237,13 +220,9 @@ def _onnx_model(network, arrays, about):
                 raise FergitError(f"{name}: a layer of kind {type(layer).__name__} cannot be written as ONNX")
         names[id(layer.output)] = output
 
-    graph = helper.make_graph(
-        nodes,
-        about["model"],
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, 48, 48])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(about["classes"])])],
-        constants,
-    )
+    ends = {"image": ["n", 1, 48, 48], "probabilities": ["n", len(about["classes"])]}
+    image, probabilities = (helper.make_tensor_value_info(end, TensorProto.FLOAT, ends[end]) for end in ends)
+    graph = helper.make_graph(nodes, about["model"], [image], [probabilities], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="fergit")
     model.ir_version = 8  # of that opset's time, so that older readers take it
     helper.set_model_props(model, {"about": json.dumps(about)})
