@@ -83,6 +83,11 @@ def test_a_data_set_of_ones_own(changed, block):
         ("mine", {"split": {"protocol": "subjects", "seed": 0}}, "mine.split: protocol is subjects, which needs folds"),
         ("mine", {"overrides": {"train": {"epochs": 0}}}, "mine.overrides.train.epochs is 0; allowed: "),
         ("ckplus", {}, "ckplus.images.source is 'folders'; allowed: ckplus"),
+        (
+            "ckplus",
+            {"images": {"source": "ckplus", "neutral": True}},
+            "ckplus.images.neutral is true; allowed: false, as",
+        ),
         ("reports", {}, "reports is no name of a data set; allowed: "),
         ("my faces", {}, "my faces is no name of a data set; allowed: up to 64 of letters"),
     ],

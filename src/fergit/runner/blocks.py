@@ -137,5 +137,8 @@ def kind_of(dataset, block, name):
     if source not in BLOCKS if allowed is None else source != allowed:
         allowed = allowed or ", ".join(BLOCKS)
         raise FergitError(f"{name}: {dataset}.images.source is {shown(source)}; allowed: {allowed}")
+    if dataset == "ckplus" and images.get("neutral"):
+        wrong = "ckplus.images.neutral is true; allowed: false, as in the paper, or true in a block of another name"
+        raise FergitError(f"{name}: {wrong}")
     by_protocol = source == "folders" and isinstance(block.get("split"), dict) and "protocol" in block["split"]
     return FoldersByProtocol if by_protocol else BLOCKS[source]
