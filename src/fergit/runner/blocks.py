@@ -110,6 +110,12 @@ class FoldersParams(DatasetParams):
 class FoldersByProtocol(FoldersParams):
     split: ProtocolSplit
 
+    @model_validator(mode="after")
+    def _persons_are_known(self):
+        if self.split.protocol == "subjects" and not self.images.person:
+            raise ValueError("split.protocol is subjects, which needs images.person")
+        return self
+
 
 BLOCKS = {"synthetic": DatasetParams, "fer2013": Fer2013Params, "fergit": FergitParams, "ckplus": CkplusParams}
 BLOCKS |= {"folders": FoldersParams}
