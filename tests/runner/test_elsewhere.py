@@ -12,6 +12,11 @@ from fergit.core.errors import FergitError
 from fergit.runner import elsewhere
 from fergit.runner.studies import study_tasks
 
+pytestmark = [
+    pytest.mark.usefixtures("quick"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`"),
+]
+
 
 @pytest.fixture
 def packed(tmp_path, monkeypatch):
@@ -23,7 +28,7 @@ def packed(tmp_path, monkeypatch):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     sources.fetch(
         "synthetic",
-        {"fetch": {"download": False, "draw": {"images": 400, "seed": 0}}, "images": {"source": "synthetic"}},
+        {"fetch": {"download": False, "draw": {"images": 100, "seed": 0}}, "images": {"source": "synthetic"}},
     )
     study = read(paths.STUDIES)["studies"]["precision"] | {"seeds": [0], "values": ["float32"]}
     study["set"] = {"train.epochs": 1, "synthetic.split.held_out": 0.3}

@@ -65,21 +65,23 @@ def shares(found):
     sizes = found["sizes"]
     figure, axes = plt.subplots(figsize=(8, 1.1 + 0.75 * len(sizes)))
     for at, one in enumerate(sizes):
-        fresh, hidden = one["untrained"], "_" if at else ""  # one entry each in the legend
-        label = f"{hidden}{fresh['networks']} untrained networks, and their range"
+        fresh = one["untrained"]
+        label = f"{fresh['networks']} untrained networks, and their range"
         axes.hlines(at + 0.2, fresh["least"], fresh["most"], color="0.45")
         axes.plot(fresh["share"][ALL], at + 0.2, "s", color="0.45", label=label)
         if one["share"][ALL] is not None:
-            axes.plot(one["centre"][ALL], at, "D", color="#B5483A", label=f"{hidden}centre map, spread alike")
+            axes.plot(one["centre"][ALL], at, "D", color="#B5483A", label="centre map, spread alike")
             axes.hlines(at - 0.2, one["low"] or one["share"][ALL], one["high"] or one["share"][ALL], color=plots.OURS)
-            axes.plot(one["share"][ALL], at - 0.2, "o", color=plots.OURS, label=f"{hidden}trained network")
+            axes.plot(one["share"][ALL], at - 0.2, "o", color=plots.OURS, label="trained network")
     axes.axvline(found["area"][ALL], color="0.2", linestyle="--", linewidth=1, label="area of the regions")
     axes.set_yticks(range(len(sizes)), [f"{one['positions']}x{one['positions']}" for one in sizes])
     axes.set(xlim=(0, 1), xlabel="share of the map in mouth, nose, eyes and brows", ylabel="positions")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(axis="y", visible=False)
-    axes.invert_yaxis()
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    axes.set_ylim(len(sizes) - 0.5, -0.5)
+    handles, labels = axes.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    axes.legend(once.values(), once.keys(), loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     return figure
 
 

@@ -103,7 +103,7 @@ def study(trainings, found):
     names = list(trainings["network"].unique())
     colours = dict(zip(names, sns.color_palette(), strict=False))
     both = {"x": "variant", "y": "accuracy", "hue": "network", "palette": colours, "ax": ax}
-    sns.swarmplot(trainings, dodge=len(names) > 1, size=7, **both)  # and not stripplot, which strews at random
+    sns.swarmplot(trainings, dodge=len(names) > 1, size=7, **both)  # stripplot would scatter at random
     if not found["draws"]:
         means = trainings.groupby(["variant", "network"], sort=False, as_index=False)["accuracy"].mean()
         dash = {"marker": "_", "markersize": 24, "linestyle": "none", "legend": False}

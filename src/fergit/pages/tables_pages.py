@@ -54,14 +54,14 @@ def claims(reports):
     cells = [
         (
             what,
+            "; ".join(dict.fromkeys(claim["verdict"] for claim in several)),
             "; ".join(number(claim, "paper", digits=0) for claim in several),
             "; ".join(number(claim, "ours") for claim in several),
             "; ".join(_difference(claim) for claim in several),
-            "; ".join(dict.fromkeys(claim["verdict"] for claim in several)),
         )
         for what, several in rows.items()
     ]
-    return markdown(pd.DataFrame(cells, columns=["claim", "paper", "ours", "difference ± 95 % CI", "verdict"]))
+    return markdown(pd.DataFrame(cells, columns=["claim", "verdict", "paper", "ours", "difference ± 95 % CI"]))
 
 
 def number(claim, whose, digits=1):

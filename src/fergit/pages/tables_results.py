@@ -96,11 +96,11 @@ def claims_table(checked):
         {
             "network": row["model"],
             "quantity": f"{row['quantity']} {row['class']}".strip(),
-            "page": row["page"],
+            "verdict": row["verdict"],  # before what a phone shows only after scrolling
             "paper": number(row, "paper", digits=0),
             "ours": number(row, "ours"),
             "difference in points": "–" if pd.isna(row["low"]) else gain(row),
-            "verdict": row["verdict"],
+            "page": row["page"],
             "note": row["note"],
         }
         for row in checked.to_dict("records")
