@@ -4,6 +4,7 @@ A stage gets just the keys of params.yaml that dvc.yaml lists for it.
 """
 
 import argparse
+import functools
 import inspect
 import sys
 
@@ -131,9 +132,12 @@ def _notebook(stage, notebook, folder, **items):
     execute_notebook(notebook, folder / f"{notebook}.ipynb", items | {"params": _params(stage, **items)})
 
 
+load_params = functools.cache(schema.load_params)  # read and checked once
+
+
 def _params(stage, **items):
     """What dvc.yaml lists for a stage, once all of params.yaml is known to be valid."""
-    values = schema.load_params()
+    values = load_params()
     if items.get("seed", values["seeds"][0]) not in (seeds := values["seeds"]):
         raise FergitError(f"seed is {items['seed']}; allowed: those of params.yaml, {', '.join(map(str, seeds))}")
     return tracked_params(stage, {paths.PARAMS: values}, **items)
@@ -161,7 +165,7 @@ STAGES = {
 
 
 def known_dataset(name):
-    if name not in (known := schema.datasets()):
+    if name not in (known := schema.datasets(load_params())):
         raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (params.yaml has {', '.join(known)})")
     return name
 

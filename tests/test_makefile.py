@@ -25,10 +25,10 @@ def bare(**changes):
     return {name: value for name, value in os.environ.items() if name not in inherited} | changes
 
 
-@pytest.fixture
-def checkout(tmp_path):
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
     """A folder with what `make setup` and a notebook need, and no environment."""
-    folder = tmp_path / "checkout"
+    folder = tmp_path_factory.mktemp("make") / "checkout"
     shutil.copytree(paths.ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "notebooks").mkdir()
     for name in ("Makefile", "requirements.txt", "requirements-app.txt"):
@@ -36,9 +36,10 @@ def checkout(tmp_path):
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def finished(checkout):
-    """The checkout with a finished environment: this one's packages, seen through another's Python."""
+    """A copy of it with a finished environment: this one's packages, seen through another's Python."""
+    checkout = Path(shutil.copytree(checkout, checkout.parent / "finished"))
     (checkout / ".git").mkdir()
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=checkout, check=True)
     [packages] = (checkout / ".venv" / "lib").glob("python*/site-packages")
@@ -57,13 +58,14 @@ def test_an_unpacked_download_is_told_so_before_anything_is_installed(checkout):
 
 
 def test_a_link_to_a_finished_environment_is_used_and_never_installed_into(finished):
-    (finished / ".venv").rename(finished.parent / "venv")
-    (finished / ".venv").symlink_to("../venv")
-    os.utime(finished / "requirements.txt")  # a fresh clone's is newer than any environment
-    assert make(finished, "setup").returncode == 0
-    with (finished / "requirements.txt").open("a") as file:
+    twin = finished.parent / "twin"  # without its own environment
+    shutil.copytree(finished, twin, ignore=shutil.ignore_patterns(".venv"))
+    (twin / ".venv").symlink_to("../finished/.venv")
+    os.utime(twin / "requirements.txt")  # a fresh clone's is newer than any environment
+    assert make(twin, "setup").returncode == 0
+    with (twin / "requirements.txt").open("a") as file:
         file.write("# another\n")
-    done = make(finished, "setup")
+    done = make(twin, "setup")
     assert done.returncode and done.stdout.startswith("error: .venv is a link") and done.stdout.count("\n") == 1
 
 

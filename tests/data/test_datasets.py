@@ -78,7 +78,7 @@ def test_fer2013(folders, settings, capsys):
     manifest = fetch("fer2013", settings)
     assert manifest["images"] == 70 and manifest == json.loads((paths.RAW / "fer2013/manifest.json").read_text())
     (entry,) = manifest["sources"]
-    assert entry["form"] == "csv" and entry["counts"]["train"]["angry"] == 4
+    assert entry["counts"]["angry"] == 10
     assert entry["file"] == "fer2013.csv" and entry["bytes"] == (paths.EXTERNAL / "fer2013.csv").stat().st_size
     assert "fer2013: 4 images of class angry in train; published: 3,995" in manifest["differences"]
     assert "70 images; published: 35,887. What differs:" in capsys.readouterr().err

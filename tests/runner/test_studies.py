@@ -18,6 +18,10 @@ from fergit.runner import studies
 from fergit.runner.schema import load_studies
 from fergit.runner.variants import load_study
 
+pytestmark = [
+    pytest.mark.usefixtures("quick"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`"),
+]
 STUDY = {
     "question": "Does it matter?",
     "dataset": "synthetic",

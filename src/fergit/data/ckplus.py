@@ -8,6 +8,7 @@ expression of 327 of these as a number, ``Emotion/S010/004/S010_004_00000019_emo
 each of these make CK+48; its first frame is neutral.
 """
 
+import hashlib
 import re
 from collections import defaultdict
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import make_faces
-from fergit.data import folders, images
+from fergit.data import folders, images, notes
 from fergit.data.archives import open_archive
 from fergit.data.parallel import ordered_map
 
@@ -73,20 +74,20 @@ def _frames(archive, names, emotions):
     return dict(sorted(classes.items()))
 
 
-def read(path, neutral=False, left_out=None):
+def read(path, neutral=False):
     """Read CK+, a folder or an archive.
 
     Parameters
     ----------
     neutral : bool
         Whether the films' first frames are there too, as an eighth class.
-    left_out : list of str, optional
-        Gets the names of the frames in which no face is found. (CK+48 holds nothing but faces.)
 
     Returns
     -------
-    Faces
+    faces : Faces
         ``group`` is the subject, "S010"; ``sample_id`` is "ckplus/S010_004_00000017". No official split.
+    differences : list of str
+        How it differs from what is published.
     """
     with open_archive(path) as archive:
         form, classes = members(archive)
@@ -96,19 +97,33 @@ def read(path, neutral=False, left_out=None):
                 raise FergitError(
                     f"{archive.name}: CK+48 has no neutral faces, the authors' films have; neutral: false"
                 )
-            pixels = images.decode_all(archive, names)
+            pixels, differences = images.decode_all(archive, names)
+            differences += notes.not_read(archive, names)
         else:
             cut = ordered_map(lambda file: (file[0], folders.face_of(file[1], file[0])), archive.read_all(names))
             faces = {name: face for name, face in cut if face is not None}
-            if left_out is not None:
-                left_out += sorted(set(names) - set(faces))
+            differences = notes.such_as("no face found, left out", sorted(set(names) - set(faces)))
             names = [name for name in names if name in faces]
             pixels = np.stack([faces[name] for name in names])
     files = [name.split("/")[-1].rsplit(".", 1)[0].upper() for name in names]
     titles = (*CLASSES, "neutral") if neutral else CLASSES
     labels = [titles.index(classes[name]) for name in names]
     people, sample_id = [file[:4] for file in files], [f"ckplus/{file}" for file in files]
-    return make_faces(pixels, labels, titles, "ckplus", sample_id, group=people, files=names)
+    faces = make_faces(pixels, labels, titles, "ckplus", sample_id, group=people, files=names)
+    return faces, _differences(faces, form) + differences
+
+
+def _differences(faces, form):
+    published = dict(zip((*CLASSES, "neutral"), (*COUNTS, SEQUENCES), strict=True))
+    differences = notes.compare(faces.counts(), {name: published[name] for name in faces.classes})
+    people, films = (len(np.unique(names)) for names in (faces.group, sequences(faces.sample_id)))
+    for what, number, there in (("subjects", people, SUBJECTS), ("sequences", films, SEQUENCES)):
+        if number != there:
+            differences.append(f"{number} {what}; published: {there}")
+    pixels = faces.images[np.argsort(faces.sample_id)]
+    if form == "folders" and not differences and hashlib.sha256(pixels).hexdigest() != PIXELS_SHA256:
+        differences.append("the counts are as published, but the pixels are not those of the common copy")
+    return differences
 
 
 def sequences(sample_id):

@@ -7,7 +7,7 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import make_faces
-from fergit.data import detection, images
+from fergit.data import detection, images, notes
 from fergit.data.archives import open_archive
 from fergit.data.parallel import ordered_map
 
@@ -46,9 +46,9 @@ def read(path, dataset, own):
     """
     with open_archive(path) as archive:
         pictures, root = _pictures(archive)
-        left_out = not_read(archive, pictures)
+        left_out = notes.not_read(archive, pictures)
         inside = {folder for name in pictures for folder in _above(name)}
-        left_out += sentence("folders without a picture", sorted(archive.folders - inside - {"", "."}))
+        left_out += notes.such_as("folders without a picture", sorted(archive.folders - inside - {"", "."}))
         classes = _classes(archive.name, {name: name.split("/")[-2] for name in pictures}, own.get("classes"))
         unwanted = Counter(name.split("/")[-2] for name in pictures if name not in classes)
         left_out += [f"left out by images.classes: {number:,} of {folder}" for folder, number in unwanted.items()]
@@ -59,8 +59,8 @@ def read(path, dataset, own):
                 faces[name] = face
             else:
                 (faceless if face is None else unread).append(name if face is None else f"{name} ({face})")
-    lost = sentence("pictures that cannot be read, left out", sorted(unread))
-    lost += sentence("pictures without a face, left out", sorted(faceless))
+    lost = notes.such_as("pictures that cannot be read, left out", sorted(unread))
+    lost += notes.such_as("pictures without a face, left out", sorted(faceless))
     names, titles = sorted(faces), sorted(set(classes.values()))
     for title in titles:
         number = sum(classes[name] == title for name in names)
@@ -153,13 +153,3 @@ def _above(name):
 
 def _some(names):
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def not_read(archive, names):
-    """A sentence on the members of an archive that are none of these, in a list."""
-    return sentence("files in no known folder or of no known kind, not read", sorted(set(archive.names) - set(names)))
-
-
-def sentence(what, names):
-    """A sentence on files that were left out, in a list; empty without any."""
-    return [f"{what}: {len(names):,}, such as {names[0]}"] if names else []

@@ -9,6 +9,7 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import SIDE
+from fergit.data.notes import such_as
 from fergit.data.parallel import ordered_map
 
 SUFFIXES = tuple(".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .avif .jp2 .pgm .ppm .pbm .pnm".split())
@@ -22,12 +23,15 @@ def is_image(name):
 
 
 def decode(data, name):
-    """Decode an image file to gray and resize it to 48x48: uint8 (48, 48); see `decode_gray`.
+    """Decode an image file to gray and resize it to 48x48: uint8 (48, 48); see `decode_gray` and `resize`."""
+    return resize(decode_gray(data, name))
 
-    Other sizes than 48x48 are averaged over areas (INTER_AREA) and, where not square, stretched: our choice, the paper
-    says nothing about it.
+
+def resize(gray):
+    """Resize an image to 48x48.
+
+    It is averaged over areas (INTER_AREA) and, where not square, stretched: our choice, the paper says nothing of it.
     """
-    gray = decode_gray(data, name)
     return gray if gray.shape == (SIDE, SIDE) else cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
@@ -51,18 +55,24 @@ def decode_gray(data, name):
 
 
 def decode_all(archive, names):
-    """Decode these members of an archive over all cores: uint8 (n, 48, 48), in the order of `names`."""
-    decoded = ordered_map(
-        lambda file: (file[0], decode(file[1], f"{archive.name}, {file[0]}")), archive.read_all(names), ahead=16
-    )
-    by_name = dict(decoded)
-    return np.stack([by_name[name] for name in names])
+    """Decode these members of an archive over all cores.
 
+    Returns
+    -------
+    images : uint8 (n, 48, 48)
+        In the order of `names`.
+    resized : list of str
+        A sentence on those that had another size; empty without any.
+    """
 
-def of_other_size(archive, names):
-    """A sentence on the members that are not 48x48 pixels, in a list; an empty list where all are."""
-    odd = [name for name, data in archive.read_all(names) if (image_size(data) or _other_size(data)) != (SIDE, SIDE)]
-    return [f"images not of {SIDE}x{SIDE} pixels, resized: {len(odd):,}, such as {odd[0]}"] if odd else []
+    def read(file):
+        gray = decode_gray(file[1], f"{archive.name}, {file[0]}")
+        return file[0], (resize(gray), gray.shape)
+
+    decoded = dict(ordered_map(read, archive.read_all(names), ahead=16))
+    odd = [name for name in names if decoded[name][1] != (SIDE, SIDE)]
+    said = such_as(f"images not of {SIDE}x{SIDE} pixels, resized", odd)
+    return np.stack([decoded[name][0] for name in names]), said
 
 
 def image_size(data):

@@ -5,7 +5,6 @@ import hashlib
 import re
 import shutil
 import sys
-from collections import namedtuple
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import COLUMNS, concatenate, make_faces
 from fergit.core.files import sha256, write_arrays, write_json, write_table
-from fergit.data import ckplus, fer2013, ferplus, folders, images, muxspace
+from fergit.data import ckplus, fer2013, ferplus, folders, muxspace
 from fergit.data.archives import SUFFIXES, open_archive, suffix
 from fergit.data.download import download
 
@@ -56,8 +55,6 @@ DOWNLOADS = "downloads"  # in the work folder: what lies in data/external/ is th
 
 FACES, VOTES = "faces.npz", "votes.csv"  # in data/raw/<dataset>/
 
-Read = namedtuple("Read", "form faces counts differences")
-
 
 def fetch(dataset, settings):
     """Read the sources of a data set into ``data/raw/<dataset>/``, with a ``manifest.json``, which is returned.
@@ -69,19 +66,16 @@ def fetch(dataset, settings):
     """
     own, kind, entries, differences = settings["images"], settings["images"]["source"], [], []
     with _new_folder(paths.RAW / dataset) as folder:
-        if kind == "synthetic":
-            found = [("synthetic", None, _draw(settings["fetch"]["draw"]))]
-        elif kind == "folders":
-            path = find(dataset, False)
-            found = [(dataset, path, _read_folders(path, dataset, own))]
-        else:
-            there = [(source, find(source, settings["fetch"]["download"])) for source in SOURCES[kind]]
-            found = [(source, path, READERS[source](path, own)) for source, path in there]
-        for source, path, read in found:
-            entry = {"source": source, "form": read.form, "images": len(read.faces), "counts": read.counts}
+        # All are looked for before one is read, which may take a while.
+        there = [(source, find(source, settings["fetch"]["download"])) for source in SOURCES.get(kind, (dataset,))]
+        several = []
+        for source, path in there:
+            faces, differs = _draw(settings["fetch"]["draw"]) if path is None else _read(source, path, dataset, own)
+            entry = {"source": source, "images": len(faces), "counts": faces.counts()}
             entries.append(entry | (_of_file(path) if path and path.is_file() else {}))
-            differences += [f"{source}: {sentence}" for sentence in read.differences]
-        faces = concatenate(*(read.faces for _, _, read in found))
+            differences += [f"{source}: {sentence}" for sentence in differs]
+            several.append(faces)
+        faces = concatenate(*several)
         if "fer2013" in SOURCES.get(kind, ()):
             faces = _with_votes(faces, own, folder, entries, differences)
         arrays = {name: getattr(faces, name) for name in ("images", *COLUMNS)}
@@ -95,8 +89,10 @@ def fetch(dataset, settings):
 def find(source, may_download):
     """The file or folder of a source, in data/external/ or among earlier downloads; downloads it, if it may.
 
-    A source that is none of `NAMES` is a data set of one's own.
+    A source that is none of `NAMES` is a data set of one's own; "synthetic" has no file, so None.
     """
+    if source == "synthetic":
+        return None  # is drawn
     there, others = [], []
     pattern = NAMES.get(source, re.escape(source.lower()))
     for folder in (paths.EXTERNAL, *([paths.WORK / DOWNLOADS] if may_download else [])):
@@ -189,79 +185,13 @@ def _draw(draw):
 
     images, labels, group = synthetic.draw_faces(draw["images"], draw["seed"])
     names = [f"synthetic/{row:05d}" for row in range(len(images))]
-    faces = make_faces(images, labels, synthetic.CLASSES, "synthetic", names, group=group)
-    return Read("drawn", faces, faces.counts(), [])
+    return make_faces(images, labels, synthetic.CLASSES, "synthetic", names, group=group), []
 
 
-def _read_folders(path, dataset, own):
-    faces, left_out = folders.read(path, dataset, own)
-    return Read("folders", faces, faces.counts(), left_out)
-
-
-def _read_fer2013(path, _):
-    faces = fer2013.read(path, digest := hashlib.sha256())
-    parts = [part for part in ("train", "validation", "test", "") if (faces.split == part).any()]
-    counts = {part or "validation and test": faces.take(faces.split == part).counts() for part in parts}
-    published = {part: dict(zip(fer2013.CLASSES, numbers, strict=True)) for part, numbers in fer2013.COUNTS.items()}
-    if "" in parts:
-        held = {name: published["validation"][name] + published["test"][name] for name in fer2013.CLASSES}
-        published = {"train": published["train"], "validation and test": held}
-    differences = []
-    for part in published | counts:
-        differences += _compare(counts.get(part, {}), published.get(part, {}), f" in {part}")
-    with open_archive(path) as archive:
-        form, names = fer2013.members(archive)
-        if form == "folders":
-            differences += images.of_other_size(archive, names) + folders.not_read(archive, names)
-    if form == "csv" and not differences and digest.hexdigest() != fer2013.CSV_SHA256:
-        differences.append("the counts are as published, but the CSV is not Kaggle's byte for byte")
-    return Read(form, faces, counts, differences)
-
-
-def _read_muxspace(path, _):
-    faces, digest = muxspace.read(path), hashlib.sha256()
-    with open_archive(path) as archive:
-        rows = muxspace.read_legend(archive, digest)
-        _, files = muxspace.members(archive)
-    emotions = [emotion for _, _, emotion in rows]
-    counts = {name: emotions.count(name) for name in muxspace.EMOTIONS}
-    differences = _compare(counts, muxspace.COUNTS, " in its table")
-    without = len(files) - len({file for _, file, _ in rows})
-    if without != muxspace.WITHOUT_ROW:
-        differences.append(f"{without} images have no row in its table; published: {muxspace.WITHOUT_ROW}")
-    if digest.hexdigest() != muxspace.LEGEND_SHA256 and not differences:
-        differences.append("the counts are as published, but data/legend.csv is not the repository's byte for byte")
-    return Read("repository", faces, counts, differences)
-
-
-def _read_ckplus(path, own):
-    faces = ckplus.read(path, own["neutral"], faceless := [])
-    expected = EXPECTED["ckplus"] | ({"neutral": ckplus.SEQUENCES} if own["neutral"] else {})
-    differences = [*_compare(faces.counts(), expected, ""), *folders.sentence("no face found, left out", faceless)]
-    people, sequences = (len(np.unique(names)) for names in (faces.group, ckplus.sequences(faces.sample_id)))
-    for what, number, published in (("subjects", people, ckplus.SUBJECTS), ("sequences", sequences, ckplus.SEQUENCES)):
-        if number != published:
-            differences.append(f"{number} {what}; published: {published}")
-    with open_archive(path) as archive:
-        form, names = ckplus.members(archive)
-        if form == "folders":
-            differences += images.of_other_size(archive, names) + folders.not_read(archive, names)
-    pixels = faces.images[np.argsort(faces.sample_id)]
-    if form == "folders" and not differences and hashlib.sha256(pixels).hexdigest() != ckplus.PIXELS_SHA256:
-        differences.append("the counts are as published, but the pixels are not those of the common copy")
-    return Read(form, faces, faces.counts(), differences)
-
-
-READERS = {"fer2013": _read_fer2013, "muxspace": _read_muxspace, "ckplus": _read_ckplus}
-
-
-def _compare(counts, published, where):
-    """A sentence for each class whose number is not the published one."""
-    return [
-        f"{counts.get(name, 0):,} images of class {name}{where}; published: {published.get(name, 0):,}"
-        for name in counts | published
-        if counts.get(name, 0) != published.get(name, 0)
-    ]
+def _read(source, path, dataset, own):
+    if source in ("fer2013", "muxspace"):
+        return MODULES[source].read(path)
+    return ckplus.read(path, own["neutral"]) if source == "ckplus" else folders.read(path, dataset, own)
 
 
 def _say(manifest, kind):

@@ -11,6 +11,7 @@ TITLES = {
     "synthetic": "Synthetic faces",
 }
 HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*
+HEADINGS |= {name: name.capitalize() for name in ("reconstruction", "results", "studies")}
 FAILED = "training failed"
 
 
@@ -21,7 +22,7 @@ def title(dataset):
 
 def heading(folder):
     """The heading above the notebooks of a folder of results."""
-    return HEADINGS.get(folder, folder.capitalize())
+    return HEADINGS.get(folder, folder)
 
 
 def percent(share, digits=1):

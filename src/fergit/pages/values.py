@@ -62,12 +62,11 @@ def read_studies():
 
 
 def read_reports():
-    """report.json by data set, in the order of `TITLES`, with claims by id."""
-    folder, reports = paths.RESULTS / "reports", {}
-    for dataset in TITLES:
-        if (path := folder / dataset / "report.json").exists():
-            report = read_json(path, REPORT, f"`dvc repro -f report@{dataset}` writes it again")
-            reports[dataset] = report | {"claims": _by_id(report["claims"])}
+    """report.json by data set, in the order of `TITLES` and then those of the user's own, with claims by id."""
+    there, reports = {path.parent.name: path for path in sorted(paths.RESULTS.glob("reports/*/report.json"))}, {}
+    for dataset in sorted(there, key=lambda name: [*TITLES, name].index(name)):
+        report = read_json(there[dataset], REPORT, f"`dvc repro -f report@{dataset}` writes it again")
+        reports[dataset] = report | {"claims": _by_id(report["claims"])}
     return reports
 
 

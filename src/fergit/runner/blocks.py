@@ -123,11 +123,16 @@ def known(dataset, known, where):
 
 def kind_of(dataset, block, name):
     """The model of a data set's block, by its source."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", str(dataset)) or str(dataset).lower() in TAKEN:
+    taken = [*TAKEN, *OURS.keys() - {dataset}]
+    if (
+        not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", dataset if isinstance(dataset, str) else "")
+        or dataset.lower() in taken
+    ):
         allowed = "up to 64 of letters, digits, _ and -, and no name of a folder of results/"
         raise FergitError(f"{name}: {plain(str(dataset))} is no name of a data set; allowed: {allowed}")
     images = block.get("images")
     source = images.get("source") if isinstance(images, dict) else None
+    source = source if isinstance(source, str) else None
     allowed = OURS.get(dataset)
     if source not in BLOCKS if allowed is None else source != allowed:
         allowed = allowed or ", ".join(BLOCKS)

@@ -33,6 +33,7 @@ EachOnce = AfterValidator(_each_once)
 Several = Field(min_length=1, max_length=1000)
 
 TRAINING = ("network", "augmentation", "train")  # the sections that decide a training, beside the data set's own
+BLOCK = {"images", "split", "overrides"}  # what shows that a section is that of a data set
 RAREST = 547 / 35_887  # share of disgust among drawn faces, as in FER2013
 
 
@@ -209,7 +210,7 @@ def load_studies():
 def datasets(values=None):
     """The names of all data sets that params.yaml, or what was read of it, has a block for."""
     values = read(paths.PARAMS) if values is None else values
-    return [name for name, block in values.items() if isinstance(block, dict) and {"images", "split"} & set(block)]
+    return [name for name, block in values.items() if isinstance(block, dict) and BLOCK & set(block)]
 
 
 def check(values, name):

@@ -140,10 +140,11 @@ class Page:
                 self.files[posixpath.join(posixpath.dirname(self.address), image["src"])] = png
             else:
                 png = (paths.ROOT / posixpath.normpath(posixpath.join(self.folder, image["src"]))).read_bytes()
-            width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
-            image.attrs |= {"width": width, "height": height, "loading": "lazy"}
-            link = image.wrap(self.body.new_tag("a", href=image["src"]))
-            link.wrap(self.body.new_tag("figure", style=f"--width: {width}"))
+            if png.startswith(b"\x89PNG"):  # all figures are; whatever else is shown as it is
+                width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
+                image.attrs |= {"width": width, "height": height, "loading": "lazy"}
+                link = image.wrap(self.body.new_tag("a", href=image["src"]))
+                link.wrap(self.body.new_tag("figure", style=f"--width: {width}"))
 
 
 def _notebook(source, path):

@@ -5,9 +5,9 @@ whatever file or folder one of them links to.
 """
 
 import shutil
-from html import escape
 from pathlib import Path
-from string import Template
+
+from jinja2 import Environment, FileSystemLoader
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
@@ -15,13 +15,10 @@ from fergit.core.files import write_atomically
 from fergit.pages import present
 from fergit.use.page import Page, folders
 
-FIRST_PAGES = (
-    "README.md",
-    "REPLICATION.md",
-    *(f"{name}/README.md" for name in ("results", "data", "models", "benchmarks")),
-)
+FIRST = [f"{name}.md" for name in ("README", "REPLICATION")]
+FIRST += [f"{name}/README.md" for name in ("results", "data", "models", "benchmarks")]
 ORDER = ["reconstruction", *present.TITLES]  # of the notebooks; then whatever else there is
-STYLE = "site.css"
+LOOK = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
 
 
 def build(folder):
@@ -50,12 +47,12 @@ def build(folder):
                 if not source.startswith("results/"):
                     raise FergitError(f"{page.source}: dead link: {url}")
                 notes.append(f"{page.source}: links to {url}, which has no such section")
-    files = {STYLE: Path(__file__).with_suffix(".css").read_bytes()}
-    template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
+    files, template = {"site.css": Path(__file__).with_suffix(".css").read_bytes()}, LOOK.get_template("site.html")
+    shown = {title: [pages[source] for source in sources] for title, sources in groups.items()}
     for page in pages.values():
         files |= page.files
         if page.body is not None:
-            files[page.address] = template.substitute(_parts(page, pages, groups)).encode()
+            files[page.address] = template.render(page=page, groups=shown, home=pages["README.md"]).encode()
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for name, content in files.items():
@@ -68,42 +65,10 @@ def build(folder):
 
 def _groups():
     """What the navigation lists: sources by the heading above them, the pages of the project first."""
-    groups = {"": [name for name in FIRST_PAGES if (paths.ROOT / name).exists()]}
-    groups[""] += [paths.relative(path) for path in sorted((paths.ROOT / "docs").glob("*.md"))]
     found = [paths.relative(path) for path in paths.RESULTS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
-    kinds = {source: folders(source)[0] for source in found}
-    place = {kind: ORDER.index(kind) if kind in ORDER else len(ORDER) for kind in kinds.values()}
-    for source in sorted(found, key=lambda source: (place[kinds[source]], kinds[source], Path(source).name, source)):
-        groups.setdefault(present.heading(kinds[source]), []).append(source)
+    place = {name: number for number, name in enumerate(ORDER)}
+    docs = [paths.relative(path) for path in sorted((paths.ROOT / "docs").glob("*.md"))]
+    groups = {"": [name for name in FIRST if (paths.ROOT / name).exists()] + docs}
+    for source in sorted(found, key=lambda one: (place.get(folders(one)[0], 99), folders(one)[0], Path(one).name, one)):
+        groups.setdefault(present.heading(folders(source)[0]), []).append(source)
     return groups
-
-
-def _parts(page, pages, groups):
-    """What the template has places for."""
-    name = pages["README.md"].title
-    return {
-        "title": escape(" – ".join(dict.fromkeys(filter(None, (page.title, page.about, name))))),
-        "style": page.to(STYLE),
-        "home": page.to("index.html"),
-        "name": escape(name),
-        "pages": _navigation(page, pages, groups),
-        "about": f'<p class="about">{escape(page.about)}</p>' if page.about else "",
-        "body": page.body,
-        "source": escape(page.source),
-    }
-
-
-def _navigation(current, pages, groups):
-    """The list of all pages; below the current one, its sections."""
-    lines = []
-    for title, sources in groups.items():
-        lines += [f"<h2>{escape(title)}</h2>" if title else "", "<ul>"]
-        for page in map(pages.get, sources):
-            here = ' aria-current="page"' if page is current else ""
-            lines.append(f'<li><a href="{current.to(page.address)}"{here}>{escape(page.label)}</a>')
-            if here and page.sections:
-                links = (f'<li><a href="#{anchor}">{escape(text)}</a></li>' for anchor, text in page.sections)
-                lines.append(f"<ul>{''.join(links)}</ul>")
-            lines.append("</li>")
-        lines.append("</ul>")
-    return "\n".join(filter(None, lines))
