@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from fergit.data.synthetic import draw_faces
-from fergit.use.detection import CascadeDetector
+from fergit.use.detection import FaceDetector
 from fergit.use.recognizer import CLASSES, ExpressionRecognizer
 
 
@@ -12,7 +12,7 @@ class Recognizer(ExpressionRecognizer):
     """The real detector; the "network" says happy for bright faces, sad for dark ones."""
 
     def __init__(self):
-        self.detect = CascadeDetector()
+        self.detect = FaceDetector()
 
     def _probabilities(self, faces):
         share = faces.mean(axis=(1, 2)) / 255

@@ -163,7 +163,7 @@ class _Recognition(_Handler):
     async def post(self, kind):
         name = self.get_query_argument("name", kind)
         try:
-            values = await in_thread(self.settings["slots"], self.recognize, name, kind == "picture")
+            values = await in_thread(self.settings["slots"], self.recognize, name)
         except FergitError as error:
             self.answer({"error": str(error)}, 400)
         except TimeoutError:
@@ -171,13 +171,13 @@ class _Recognition(_Handler):
         else:
             self.answer(values)
 
-    def recognize(self, name, thorough):
+    def recognize(self, name):
         start = time.perf_counter()
         data = b"".join(self.chunks)
         if formats.kind(data[:512]) == "HDR":
             raise FergitError(f"{name}: is HDR, which OpenCV decodes by way of a file on the disk")
         picture = decode(data, name, PIXELS)
-        faces = self.settings["recognizer"].predict(picture, "bgr", thorough, name)
+        faces = self.settings["recognizer"].predict(picture, "bgr", name)
         return {
             "width": picture.shape[1],
             "height": picture.shape[0],

@@ -13,7 +13,7 @@ from fergit.analysis import gradcam
 from fergit.core.errors import FergitError
 from fergit.pages import plots_gradcam
 from fergit.use import photographs, shipped
-from fergit.use.detection import CascadeDetector, crop
+from fergit.use.detection import FaceDetector, crop
 from fergit.use.recognizer import CLASSES
 
 
@@ -37,7 +37,7 @@ def explain(photograph, weights=None):
         The file cannot be read, no face is found in it, or there is no such network.
     """
     gray = photographs.to_gray(photographs.read(photograph), "bgr")
-    found = CascadeDetector()(gray)
+    found = FaceDetector()(gray)
     if not found:
         raise FergitError(f"{photograph}: no face is found in it")
     network = shipped.load_network(weights or shipped.WEIGHTS)
