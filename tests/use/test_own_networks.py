@@ -95,7 +95,8 @@ def test_a_films_course_has_a_colour_for_each_class(classes, tmp_path):
         course.add([Face((0, 0, 9, 9), dict.fromkeys(names, 1 / classes), 1.0)], number / 25)
     course.close()
     axes = Figure().subplots()
-    course.draw(axes)
+    ((number, person),) = course.longest()
+    course.draw(axes, number, person)
     colors = {tuple(np.ravel(line.get_color())) for line in axes.lines}
     assert [line.get_label() for line in axes.lines] == list(names) and len(colors) == classes
 
