@@ -24,8 +24,8 @@ def parse(arguments):
     )
     add = parser.add_argument
     add("--port", type=int, default=8765, metavar="N", help="8765 unless told; 0: any that is free")
-    smallest = "smallest face sought, as a share of the picture's shorter side (0.1); half of it: four times as long"
-    add("--smallest", type=float, default=0.1, metavar="SHARE", help=smallest)
+    smallest = "smallest face sought, as a share of the picture's shorter side (0.05); half of it: four times as long"
+    add("--smallest", type=float, default=0.05, metavar="SHARE", help=smallest)
     network = "a network in models/ that `src/run.py ship` wrote (fergit-residual), or its ONNX file"
     add("--network", default="fergit-residual", metavar="NAME", help=network)
     options = parser.parse_args(arguments)
