@@ -69,7 +69,8 @@ class Course:
         self.seconds += lasting
         for face in faces:
             self.persons.setdefault(face.person, Person(len(self.classes))).add(face, place, lasting)
-        for number in sorted(self.persons, key=lambda one: self.persons[one].seconds)[: len(self.persons) - PERSONS]:
+        shortest = sorted(self.persons, key=lambda one: self.persons[one].seconds)
+        for number in shortest[: max(0, len(shortest) - PERSONS)]:
             del self.persons[number]
             self.left_out += 1
 
