@@ -22,26 +22,31 @@ except ModuleNotFoundError as missing:
 
 
 def check():
+    """Check params.yaml and studies/params.yaml."""
     variants.check_studies()
     # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 
 
 def fetch(dataset):
+    """Find, draw or download a data set's files and verify them."""
     from fergit.data import sources
 
     sources.fetch(dataset, stage_params("fetch", _params("fetch", dataset=dataset), dataset=dataset))
 
 
 def reconstruction():
+    """Derive the networks' layout from the paper."""
     _notebook("reconstruction", "00-reconstruction", paths.results("reconstruction"))
 
 
 def preprocess(dataset):
+    """Make a data set's images, labels and parts."""
     _notebook("preprocess", "01-preprocess", paths.results(dataset), dataset=dataset)
 
 
 def train(dataset, model, seed):
+    """Train one network with one seed."""
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
     # The newest stay, a study's among them: should results be lost or touched, they come back without training.
@@ -49,6 +54,7 @@ def train(dataset, model, seed):
 
 
 def predict(dataset, model):
+    """Predict the validation and test images with all seeds of a network."""
     from fergit.runner.execute import set_environment
 
     params = _params("predict", dataset=dataset, model=model)
@@ -59,14 +65,17 @@ def predict(dataset, model):
 
 
 def evaluate(dataset, model):
+    """Evaluate a network, all its seeds, on the test set."""
     _notebook("evaluate", "03-evaluate", paths.results(dataset, model), dataset=dataset, model=model)
 
 
 def report(dataset):
+    """Compare the networks and check the paper's claims."""
     _notebook("report", "04-report", paths.report(dataset), dataset=dataset)
 
 
 def study(name):
+    """Train and test what a study of studies/params.yaml asks for."""
     from fergit.runner import studies
     from fergit.runner.execute import set_environment
 
@@ -75,6 +84,7 @@ def study(name):
 
 
 def cluster(names):
+    """Train on a Ray cluster what the pipeline and studies ask for, for `dvc repro` to take up."""
     from fergit.runner import cluster
     from fergit.runner.execute import set_environment
 
@@ -83,18 +93,22 @@ def cluster(names):
 
 
 def study_report(name):
+    """Say what a study found."""
     _notebook("studies/dvc.yaml:report", "05-study", paths.study(name), name=name)
 
 
 def leaks(dataset):
+    """Measure what copies, sources and labels do to the accuracy."""
     _notebook("studies/dvc.yaml:leaks", "06-leaks", paths.leaks(dataset), dataset=dataset)
 
 
 def gradcam(dataset):
+    """Show which parts of the face the residual network's labels come from."""
     _notebook("studies/dvc.yaml:gradcam", "08-gradcam", paths.gradcam(dataset), dataset=dataset, model="residual")
 
 
 def ship(dataset, model, seed):
+    """Write a trained network as models/<dataset>-<model>.npz and .onnx."""
     from fergit.use import shipped
 
     stem = paths.relative(shipped.ship(dataset, model, seed))
@@ -103,12 +117,14 @@ def ship(dataset, model, seed):
 
 
 def card(dataset, model):
+    """Measure a shipped network: each class, rounding, worse images; its card in models/README.md."""
     from fergit.use import card
 
     _notebook("studies/dvc.yaml:card", "09-card", card.folder(dataset, model), dataset=dataset, model=model)
 
 
 def pages():
+    """Fill README.md, REPLICATION.md and docs/ in from docs/templates, and models/README.md's card."""
     from fergit.pages import documents
     from fergit.use import card
 
@@ -119,6 +135,7 @@ def pages():
 
 
 def site():
+    """Write all pages and executed notebooks as a website that needs no network."""
     from fergit.use import site
 
     for note in site.build(paths.WORK / "site"):
@@ -143,25 +160,8 @@ def _params(stage, **items):
     return tracked_params(stage, {paths.PARAMS: values}, **items)
 
 
-STAGES = {
-    check: "check params.yaml and studies/params.yaml",
-    reconstruction: "derive the networks' layout from the paper",
-    fetch: "find, draw or download a data set's files and verify them",
-    preprocess: "make a data set's images, labels and parts",
-    train: "train one network with one seed",
-    predict: "predict the validation and test images with all seeds of a network",
-    evaluate: "evaluate a network, all its seeds, on the test set",
-    report: "compare the networks and check the paper's claims",
-    study: "train and test what a study of studies/params.yaml asks for",
-    cluster: "train on a Ray cluster what the pipeline and studies ask for, for `dvc repro` to take up",
-    study_report: "say what a study found",
-    leaks: "measure what copies, sources and labels do to the accuracy",
-    gradcam: "show which parts of the face the residual network's labels come from",
-    ship: "write a trained network as models/<dataset>-<model>.npz and .onnx",
-    card: "measure a shipped network: each class, rounding, worse images; its card in models/README.md",
-    pages: "fill README.md, REPLICATION.md and docs/ in from docs/templates, and models/README.md's card",
-    site: "write all pages and executed notebooks as a website that needs no network",
-}
+STAGES = [check, reconstruction, fetch, preprocess, train, predict, evaluate, report, study, cluster, study_report]
+STAGES += [leaks, gradcam, ship, card, pages, site]
 
 
 def known_dataset(name):
@@ -187,7 +187,8 @@ def parser():
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=20),
     )
     stages = parser.add_subparsers(title="stages", required=True, metavar="stage", help="its arguments: what it does")
-    for stage, description in STAGES.items():
+    for stage in STAGES:
+        description = stage.__doc__[0].lower() + stage.__doc__[1:-1]
         names = list(inspect.signature(stage).parameters)
         takes = f"{' '.join(names).upper()}: " if names else ""
         own = stages.add_parser(stage.__name__.replace("_", "-"), help=takes + description, description=description)

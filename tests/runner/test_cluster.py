@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -114,26 +115,34 @@ def clone(tmp_path_factory):
 
 
 def start(clone, nodes, *command, **variables):
-    """Start ``python src/run.py`` with the cluster's address."""
-    process = subprocess.Popen(
-        [sys.executable, "src/run.py", *command],
-        cwd=clone.root,
-        env=clone._environment() | {"RAY_ADDRESS": nodes.address} | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    """Start ``python src/run.py`` with the cluster's address; what it says goes into a file, ``.log``."""
+    log = clone.root / f"{command[-1]}.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "src/run.py", *command],
+            cwd=clone.root,
+            env=clone._environment() | {"RAY_ADDRESS": nodes.address} | variables,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    process.log = log
     return process
 
 
 def said(process):
     """The exit status, and what it said."""
-    text, _ = process.communicate(timeout=1200)
-    return process.returncode, text
+    return process.wait(1200), process.log.read_text()
 
 
 def study(clone, name):
     return [(clone.root / f"results/studies/{name}/{kind}.csv").read_bytes() for kind in FILES]
+
+
+def ray_nodes(nodes):
+    """The nodes that the cluster's head knows."""
+    code = "import ray, sys; ray.init(sys.argv[1]); print(sum(node['Alive'] for node in ray.nodes()))"
+    done = subprocess.run([sys.executable, "-c", code, nodes.address], capture_output=True, text=True)
+    return int(done.stdout or 0)
 
 
 def wait_for(condition, seconds=600):
@@ -145,21 +154,41 @@ def wait_for(condition, seconds=600):
 
 @pytest.mark.corners
 def test_a_study_comes_out_the_same_while_a_node_is_killed(clone, several):
-    status, text = said(start(clone, several, "study", "two", RAY_ADDRESS=""))
-    assert status == 0 and "| epoch 1/2" in text, text
     status, text = said(start(clone, several, "study", "eight", RAY_ADDRESS=""))
     assert status == 0, text
     here = study(clone, "eight")
     clone.forget_checkpoints()
 
     process = start(clone, several, "study", "eight")
-    half = lambda: {file for file in (clone.root / "work" / "checkpoints").rglob("*.npz")}  # noqa: E731
-    wait_for(half)  # a training has a checkpoint: its node, among the first four, is killed
-    several.remove_node(several.list_all_nodes()[1], allow_graceful=False)
+    trains = lambda: re.search(r"pid=(\d+).* epoch 1/2", process.log.read_text())  # noqa: E731
+    wait_for(trains)
+    worker = psutil.Process(int(trains()[1]))
+    worker.parent().kill()  # the node of that training
+    with contextlib.suppress(psutil.NoSuchProcess):
+        worker.kill()
     status, text = said(process)
     assert status == 0, text
     assert study(clone, "eight") == here
     assert "[8 of 8]" in text
+
+
+@pytest.mark.corners
+def test_a_node_with_other_packages_is_refused(clone, several, tmp_path):
+    """It has a Keras of another version: the other lies before this one's packages."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    [packages] = (tmp_path / "venv" / "lib").glob("python*/site-packages")
+    (packages / "borrowed.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    (packages / "keras-1.0.dist-info").mkdir()
+    (packages / "keras-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: keras\nVersion: 1.0\n")
+    command = [tmp_path / "venv" / "bin" / "python", "-m", "ray.scripts.scripts", "start", "--block"]
+    node = subprocess.Popen([*command, f"--address={several.address}", "--num-cpus=1"], process_group=0)
+    try:
+        wait_for(lambda: ray_nodes(several) == 6, 120)
+        status, text = said(start(clone, several, "cluster", "two"))
+    finally:
+        os.killpg(node.pid, signal.SIGTERM)
+    last = text.splitlines()[-1]
+    assert status == 1 and last.startswith("error: node ") and "has keras 1.0 instead of 3." in last, text
 
 
 @pytest.mark.corners

@@ -5,9 +5,12 @@ What they come to lies in ``work/`` afterwards, as if they had run here. Placeme
 
 import contextlib
 import fcntl
+import multiprocessing
 import os
 import platform
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from importlib import metadata
 from pathlib import Path
 
@@ -39,11 +42,20 @@ def run(names):
         return
     if any(task.params["train"]["distribution"] != "none" for task, _ in trainings):
         raise FergitError("train.distribution is 'data_parallel'; allowed on a cluster: none (a training has one GPU)")
-    ray = _connect()
-    try:
-        _train(ray, trainings)
-    finally:
-        ray.shutdown()
+    paths.WORK.mkdir(exist_ok=True)
+    with (
+        tempfile.NamedTemporaryFile(dir=paths.WORK, prefix=".cluster-") as mark,
+        ProcessPoolExecutor(
+            1, multiprocessing.get_context("spawn")
+        ) as apart,  # Ray ends the process if it loses its head
+    ):
+        try:
+            apart.submit(_train, trainings, mark.name).result()
+        except BrokenProcessPool:
+            raise FergitError(
+                f"the Ray cluster at {os.environ.get('RAY_ADDRESS')} was lost; what was done is kept, and the same "
+                "command goes on with the rest"
+            ) from None
 
 
 def _connect():
@@ -69,30 +81,29 @@ def _connect():
     return ray
 
 
-def _train(ray, trainings):
-    """Send trainings (task, faces) to the cluster, and keep what comes back."""
-    nodes, packages = [node for node in ray.nodes() if node["Alive"]], _versions()
-    check = ray.remote(num_cpus=0)(_differences)
-    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
-    checks = [check.options(scheduling_strategy=here(node["NodeID"], False)).remote(packages) for node in nodes]
+def _train(trainings, mark):
+    """Send trainings (task, faces) to the cluster, and keep what comes back; `mark` is a file of work/."""
+    ray, packages = _connect(), _versions()
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    check, on = ray.remote(num_cpus=0)(_differences), ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
+    checks = [check.options(scheduling_strategy=on(node["NodeID"], False)).remote(packages) for node in nodes]
     if different := [line for line in ray.get(checks) if line]:
         raise FergitError("; ".join(different))
-    paths.WORK.mkdir(exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=paths.WORK, prefix=".cluster-") as mark:
-        dealt, waiting = {id(faces): ray.put(faces) for _, faces in trainings}, {}
-        for task, faces in trainings:
-            device = task.params["train"]["device"]
-            gpus = int(device == "gpu" or device == "auto" and any("GPU" in node["Resources"] for node in nodes))
-            number = 1 if gpus else cores()
-            if not any(
-                node["Resources"].get("GPU", 0) >= gpus and node["Resources"].get("CPU", 0) >= number for node in nodes
-            ):
-                progress.line(f"waiting for a node with {number} cores{' and a GPU' * gpus}: a training asks for that")
-            work = ray.remote(max_calls=1)(_work).options(
-                name=task.title, num_cpus=number, num_gpus=gpus, max_retries=RETRIES, scheduling_strategy="SPREAD"
+    offers = [(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in nodes]
+    dealt, waiting = {id(faces): ray.put(faces) for _, faces in trainings}, {}
+    for task, faces in trainings:
+        device = task.params["train"]["device"]
+        gpus = int(device == "gpu" or device == "auto" and any(gpus for _, gpus in offers))
+        number = 1 if gpus else cores()
+        if not any(cpus >= number and others >= gpus for cpus, others in offers):
+            progress.line(
+                f"{task.title} | waits for a node with {number} cores{' and a GPU' * gpus}, which it asks for"
             )
-            waiting[work.remote(task, dealt[id(faces)], mark.name, packages, None if gpus else number)] = task.title
-        _collect(ray, waiting)
+        work = ray.remote(max_calls=1)(_work).options(
+            name=task.title, num_cpus=number, num_gpus=gpus, max_retries=RETRIES, scheduling_strategy="SPREAD"
+        )
+        waiting[work.remote(task, dealt[id(faces)], mark, packages, None if gpus else number)] = task.title
+    _collect(ray, waiting)
 
 
 def _collect(ray, waiting):
