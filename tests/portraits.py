@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from fergit.data.detection import CascadeDetector
+from fergit.data.detection import FaceDetector
 from fergit.data.synthetic import draw_faces
 from fergit.use.recognizer import CLASSES, ExpressionRecognizer
 
@@ -13,7 +13,7 @@ class Recognizer(ExpressionRecognizer):
 
     def __init__(self):
         self.classes = CLASSES
-        self.detect = CascadeDetector()
+        self.detect = FaceDetector()
 
     def _probabilities(self, faces):
         share = faces.mean(axis=(1, 2)) / 255

@@ -45,6 +45,7 @@ def test_how_many_faces_are_drawn_matters_where_some_are(changed):
     assert load_params(changed({"fetch.draw.images": 657}))
 
 
+SUBJECTS = {"protocol": "subjects", "folds": 10, "fold": 0, "seed": 0}
 OWN = {"images": {"source": "folders", "crop": "none"}, "split": {"held_out": 0.2, "seed": 0}, "overrides": {}}
 
 
@@ -52,7 +53,7 @@ OWN = {"images": {"source": "folders", "crop": "none"}, "split": {"held_out": 0.
     "block",
     [
         OWN,
-        OWN | {"split": {"protocol": "subjects", "folds": 10, "fold": 0, "seed": 0}},
+        OWN | {"images": OWN["images"] | {"person": "S."}, "split": SUBJECTS},
         OWN | {"split": {"protocol": "frames", "held_out": 0.1, "validation": 0.1, "seed": 0}},
         OWN | {"images": OWN["images"] | {"crop": "face", "classes": {1: "joy", "2": None}, "person": r"S(\d+)"}},
     ],
@@ -81,8 +82,14 @@ def test_a_data_set_of_ones_own(changed, block):
         ("mine", {"images": OWN["images"] | {"classes": {"a": 1}}}, "mine.images.classes.a is 1; allowed: "),
         ("mine", {"split": {"held_out": 0.2}}, "mine.split.seed is missing"),
         ("mine", {"split": {"protocol": "subjects", "seed": 0}}, "mine.split: protocol is subjects, which needs folds"),
+        ("mine", {"split": SUBJECTS}, "mine: split.protocol is subjects, which needs images.person"),
         ("mine", {"overrides": {"train": {"epochs": 0}}}, "mine.overrides.train.epochs is 0; allowed: "),
         ("ckplus", {}, "ckplus.images.source is 'folders'; allowed: ckplus"),
+        (
+            "ckplus",
+            {"images": {"source": "ckplus", "neutral": True}},
+            "ckplus.images.neutral is true; allowed: false, as",
+        ),
         ("reports", {}, "reports is no name of a data set; allowed: "),
         ("my faces", {}, "my faces is no name of a data set; allowed: up to 64 of letters"),
     ],

@@ -1,12 +1,10 @@
 """Faces in photographs: where they are, and how they are cut out so that they look like the training images.
 
-The detector is OpenCV's cascade ``haarcascade_frontalface_alt`` (Viola & Jones 2001), which comes inside
-opencv-python-headless, so nothing is downloaded; MediaPipe's package no longer holds a model. Measured on FERGIT's
-faces, pasted into photographs: it finds 97 % of muxspace's and 72 % of FER2013's, many of which are turned away or half
-covered, with one false alarm in 68 photographs. Its sibling alt2 does about as well, default has five times the
-false alarms and more. The second look finds 85 and 65 % of the heads turned by 30 degrees, of which the first finds
-5 and 2 %, and most faces that fill the picture. ``benchmarks/photographs.py`` measures this and every constant of
-this module; photographs.json beside it has the numbers.
+Two small networks that lie in models/ and that OpenCV runs find them. YuNet (Wu, Peng and Yu 2023) proposes faces;
+BlazeFace (Bazarevsky and others 2019) looks at each and says how the head is tilted; YuNet looks again at the levelled
+face, and gives five points: eyes, nose and corners of the mouth. By these a face is cut out, its eyes level. Each alone
+finds fewer tilted faces and sees more where there are none. ``benchmarks/photographs.py`` compares them with others and
+measures the constants of this module; photographs.json beside it has the numbers.
 """
 
 import functools
@@ -14,26 +12,32 @@ import os
 import threading
 import weakref
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
+from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import SIDE
 
-CASCADE = cv2.data.haarcascades + "haarcascade_frontalface_alt.xml"
-WINDOW = 24  # pixels: smaller faces are too few pixels for cascade and network
-SOUGHT = 48  # pixels of the smallest face in the searched copy: what the network takes
-STEP, NEIGHBORS = 1.2, 2  # from one size of the window to the next; windows that must agree
-MIDDLE, SPREAD = 106.9, 0.4  # the logistic curve from the cascade's weight to confidence
-# The second look: border as a share of the side, degrees, pixels of the shorter side, and by how much a face must be
-# larger than at the first (or its three searches of a larger picture would take ten times as long).
-BORDER, TILTS, ENLARGED, LARGER = 0.25, (0, 30, -30), 160, 1.5
-# The most pixels of a turned copy, or how many times the searched copy's they may be: more than a photograph's are.
-PIXELS, GROWTH = 20e6, 5
-LONGEST = 32766  # pixels of a side: what OpenCV can turn
-FRAME = 1.05  # a training image's side, in sides of the box that the cascade finds in it
+YUNET, BLAZEFACE = paths.MODELS / "face-yunet.onnx", paths.MODELS / "face-blazeface.tflite"
+SOUGHT = 24  # pixels of the smallest face in the searched copy
+PROPOSED, LEAST = 0.08, 0.55  # YuNet's first score, and the mean of the three, of what counts as a face
+SMALL = 160  # pixels of the shorter side of the copy in which large faces are sought
+BORDER = 0.25  # around that copy, as a share of its sides, for faces that fill the picture
+PIXELS = 4e6  # of a searched copy at most: more than a photograph's has
+LONGEST = 32766  # pixels of a side: what OpenCV can warp
+CLOSE, AROUND = 128, 2.0  # pixels of a look at one face, and its side in sides of the proposed box
+NEAR = 0.19  # how far from the middle of that look the face may be, in its sides
+# The places that BlazeFace's 896 boxes are relative to: two at each of 16x16, six at each of 8x8.
+ANCHORS = np.concatenate(
+    [
+        np.repeat((np.mgrid[:side, :side][::-1].reshape(2, -1).T + 0.5) * CLOSE / side, times, axis=0)
+        for side, times in ((16, 2), (8, 6))
+    ]
+)
+# Where the five points lie in a training image, in its sides from its middle: the median over FERGIT's validation part.
+POINTS = np.array([(-0.169, -0.093), (0.191, -0.105), (0.015, 0.096), (-0.125, 0.259), (0.168, 0.248)])
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,20 @@ class Detection:
     box : (int, int, int, int)
         x, y, width, height in pixels; x and y may be negative where a face is cut off by the picture's border.
     confidence : float
-        0.5 to 1: the higher, the surer. A scale of ours for the cascade's weight and no probability: 2 in 100 faces
-        come out below 0.5 and are dropped, half above 0.97.
-    tilt : int
-        Degrees by which the head is turned in the picture plane, clockwise as seen: 0, 30 or -30.
+        0.55 to 1: the higher, the surer. The mean score of three looks and no probability.
+    points : tuple of five (float, float)
+        The eye on the left side of the picture, the one on the right, the nose, the mouth's corners, in pixels.
     """
 
     box: tuple[int, int, int, int]
     confidence: float
-    tilt: int = 0
+    points: tuple[tuple[float, float], ...]
+
+    @property
+    def tilt(self) -> int:
+        """Degrees by which the line of the eyes is turned in the picture plane, clockwise as seen."""
+        right, down = np.subtract(self.points[1], self.points[0])
+        return round(float(np.degrees(np.arctan2(down, right))))
 
 
 class OneAtATime:
@@ -93,22 +102,25 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: [one.forget() for one in OneAtATime.everything])
 
 
-def read_cascade(file):
-    """OpenCV's cascade in a file, which its package brings."""
+def read_networks(yunet, blazeface):
+    """YuNet for whole pictures, BlazeFace, and YuNet for a look at one face."""
+    for file in (yunet, blazeface):
+        if not file.is_file():
+            raise FergitError(f"{paths.relative(file)}: missing; `git checkout models` brings it back")
     try:
-        cascade = cv2.CascadeClassifier(str(file) if Path(file).is_file() else "")
-    except (cv2.error, SystemError):
-        cascade = cv2.CascadeClassifier()
-    if cascade.empty():
-        raise FergitError(f"{file}: missing or damaged; install opencv-python-headless again")
-    return cascade
+        wide, close = (cv2.FaceDetectorYN.create(str(yunet), "", (CLOSE, CLOSE), PROPOSED) for _ in range(2))
+        return wide, cv2.dnn.readNetFromTFLite(str(blazeface)), close
+    except cv2.error:
+        raise FergitError(
+            f"{paths.relative(yunet)}, {blazeface.name}: damaged; `git checkout models` brings it back"
+        ) from None
 
 
-class CascadeDetector:
-    """Finds upright faces that look at the camera. Threads may share one; it searches one picture at a time.
+class FaceDetector:
+    """Finds faces. Threads may share one; it searches one picture at a time.
 
-    It searches a copy of the picture in which the smallest face sought has 48 pixels, so that the time depends on
-    `smallest` and hardly on the picture's size.
+    It searches a copy of the picture in which the smallest face sought has 24 pixels, so that the time depends on
+    `smallest` and hardly on the picture's size; and a small copy with a border, for large faces.
 
     Parameters
     ----------
@@ -117,122 +129,129 @@ class CascadeDetector:
         the time.
     """
 
-    def __init__(self, smallest: float = 1 / 10):
+    def __init__(self, smallest: float = 1 / 20):
         self.smallest = smallest
-        self.cascade = OneAtATime(read_cascade, CASCADE)
-        with self.cascade:  # so that a missing file is known at once
+        self.networks = OneAtATime(read_networks, YUNET, BLAZEFACE)
+        with self.networks:  # so that a missing file is known at once
             pass
 
-    def __call__(self, gray: np.ndarray, thorough: bool = True) -> list[Detection]:
+    def __call__(self, gray: np.ndarray) -> list[Detection]:
         """Find the faces of a picture.
 
         Parameters
         ----------
         gray : uint8 (height, width)
-        thorough : bool
-            Look again for somewhat larger faces: beyond the border, enlarged, and with the head turned by 30 degrees
-            either way. Takes several times as long; films do without, because they show the face again. Left out where
-            the picture is so long and thin that its turned copy would take gigabytes.
 
         Returns
         -------
         list of Detection
             The largest first.
         """
-        height, width = gray.shape
-        copy, scale = gray, min(1, SOUGHT / (self.smallest * min(height, width)))
-        if scale < 1:
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            copy = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-        sought = self.smallest * min(height, width)
-        found = self._search(copy, np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]), 0, sought * scale)
-        if thorough:
-            scale = max(1, ENLARGED / min(copy.shape)) * scale
-            for tilt in TILTS:
-                turned, there = _turned(gray if scale >= 1 else copy, gray.shape, scale, tilt)
-                if turned is not None:
-                    again = self._search(turned, there, tilt, LARGER * sought * scale)
-                    found += [one for one in again if not any(_same(one.box, other.box) for other in found)]
-        return sorted(found, key=lambda one: -one.box[2])
-
-    def _search(self, image, there, tilt, sought):
-        """Search an image which `there`, an affine map (2, 3), makes of the picture's coordinates."""
-        sought = max(WINDOW, round(sought))
-        with self.cascade as cascade:
-            boxes, _, weights = cascade.detectMultiScale3(
-                image, STEP, NEIGHBORS, minSize=(sought, sought), outputRejectLevels=True
-            )
-        back = cv2.invertAffineTransform(there)
-        scale = np.hypot(back[0, 0], back[0, 1])
         found = []
-        for (x, y, side, _), weight in sorted(zip(boxes, np.ravel(weights), strict=True), key=lambda one: -one[1]):
-            confidence = 1 / (1 + np.exp((MIDDLE - weight) / SPREAD))
-            cx, cy = back @ (x + side / 2, y + side / 2, 1)
-            own = side * scale
-            box = round(cx - own / 2), round(cy - own / 2), round(own), round(own)
-            # Of boxes about the same place, the one that the cascade is surest of stays.
-            if confidence >= 0.5 and not any(_same(box, other.box) for other in found):
-                found.append(Detection(box, float(confidence), tilt))
-        return found
+        for side, border in ((SOUGHT / self.smallest, 0), (SMALL, BORDER)):
+            for one in sorted(self._search(gray, side, border), key=lambda one: -one.confidence):
+                if not any(_same(one.box, other.box) for other in found):
+                    found.append(one)
+        return sorted(found, key=lambda one: -one.box[2] * one.box[3])
+
+    def _search(self, gray, side, border):
+        """Search a copy whose shorter side has so many pixels, with a border as a share of the copy's sides."""
+        height, width = gray.shape
+        scale = min(side / min(height, width), LONGEST / max(height, width), (PIXELS / (height * width)) ** 0.5)
+        size = round(width * scale), round(height * scale)
+        if min(size) <= 32:  # a thousand times as long as wide; of such, OpenCV's network makes up faces
+            return
+        copy = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        across, down = (round(border * length) for length in size)
+        copy = cv2.copyMakeBorder(copy, down, down, across, across, cv2.BORDER_REPLICATE)
+        with self.networks as (wide, blazeface, close):
+            wide.setInputSize(copy.shape[::-1])
+            for box, points, proposed in _faces(wide, copy):
+                middle, reach = box[:2] + box[2:] / 2, AROUND * max(box[2:])
+                seen, tilt = _tilt(blazeface, _look(copy, middle, reach, 0)[0])
+                if proposed + seen + 1 < 3 * LEAST:
+                    continue
+                level, back = _look(copy, middle, reach, tilt)
+                looked = max(_faces(close, level, NEAR * CLOSE), key=lambda one: one[2], default=(box, None, 0.0))
+                confidence = (proposed + seen + looked[2]) / 3
+                if confidence >= LEAST:
+                    points = points if looked[1] is None else cv2.transform(looked[1][np.newaxis], back)[0]
+                    box[:2] -= across, down
+                    box = tuple((box / scale).round().astype(int).tolist())
+                    yield Detection(box, confidence, tuple(map(tuple, ((points - (across, down)) / scale).tolist())))
+
+
+def _faces(yunet, gray, near=np.inf):
+    """Boxes (4,), points (5, 2) and scores of YuNet's faces that are so near to an image's middle."""
+    rows = yunet.detect(cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR))[1]
+    rows = np.empty((0, 15)) if rows is None else rows.astype(float)
+    apart = np.abs(rows[:, :2] + rows[:, 2:4] / 2 - np.array(gray.shape[::-1]) / 2).max(axis=1)
+    return [(row[:4], row[4:14].reshape(5, 2), float(row[14])) for row in rows[apart <= near]]
+
+
+def _look(gray, middle, side, tilt):
+    """A square of an image, levelled and CLOSE pixels wide; and the map from it to the image."""
+    matrix = cv2.getRotationMatrix2D(middle.tolist(), tilt, CLOSE / side)
+    matrix[:, 2] += CLOSE / 2 - middle
+    look = cv2.warpAffine(gray, matrix, (CLOSE, CLOSE), borderMode=cv2.BORDER_REPLICATE)
+    return look, cv2.invertAffineTransform(matrix)
+
+
+def _tilt(blazeface, look):
+    """BlazeFace's score for a face in the middle of an image of CLOSE pixels, and the tilt of its eyes in degrees."""
+    blazeface.setInput(cv2.dnn.blobFromImage(cv2.cvtColor(look, cv2.COLOR_GRAY2BGR), 1 / 127.5, mean=(127.5,) * 3))
+    scores, boxes = blazeface.forward(["classificators", "regressors"])
+    boxes = boxes.reshape(-1, 8, 2)  # middle, size, two eyes and four more points
+    apart = np.abs(boxes[:, 0] + ANCHORS - CLOSE / 2).max(axis=1)
+    best = np.where(apart <= NEAR * CLOSE, scores.ravel(), -np.inf).argmax()
+    right, down = boxes[best, 3] - boxes[best, 2]
+    score = 1 / (1 + np.exp(-np.clip(float(scores.ravel()[best]), -50, 50)))
+    return score, float(np.degrees(np.arctan2(down, right)))
 
 
 @functools.cache
 def _detector():
-    return CascadeDetector()
+    return FaceDetector()
 
 
 def find_faces(gray: np.ndarray) -> list[Detection]:
-    """The faces of a picture, uint8 (height, width), the largest first: as `CascadeDetector` finds them by itself."""
+    """The faces of a picture, uint8 (height, width), the largest first: as `FaceDetector` finds them by itself."""
     return _detector()(gray)
 
 
 def _same(one, other):
-    """Whether the middle of one of two square boxes lies in the other."""
-    apart = max(abs(one[axis] + one[2] / 2 - other[axis] - other[2] / 2) for axis in (0, 1))
-    return apart < max(one[2], other[2]) / 2
+    """Whether the middle of one of two boxes lies in the other."""
+    apart = [abs(one[axis] + one[axis + 2] / 2 - other[axis] - other[axis + 2] / 2) for axis in (0, 1)]
+    return all(apart[axis] < max(one[axis + 2], other[axis + 2]) / 2 for axis in (0, 1))
 
 
-def _turned(image, shape, scale, tilt):
-    """A copy in which a head that is turned by `tilt` is upright, with some border; and the map from picture to copy.
-
-    `image` is the picture, of `shape`, in whatever size; `scale` is the copy's. In place of one too large comes None.
-    """
-    height, width = shape
-    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, scale)
-    corners = matrix @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]])
-    size = np.ceil((1 + 2 * BORDER) * np.ptp(corners, axis=1)).astype(int)
-    if size.max() > LONGEST or np.prod(size, dtype=float) > max(PIXELS, GROWTH * image.size):
-        return None, matrix
-    matrix[:, 2] += size / 2 - corners.mean(axis=1)
-    own = np.diag([width / image.shape[1], height / image.shape[0], 1])
-    turned = cv2.warpAffine(image, matrix @ own, size.tolist(), borderMode=cv2.BORDER_REPLICATE)
-    return turned, matrix
-
-
-def crop(gray: np.ndarray, detection: Detection, frame: float = FRAME) -> np.ndarray:
+def crop(gray: np.ndarray, detection: Detection) -> np.ndarray:
     """Cut out a face, upright and framed as the training images are, and resize it to 48x48.
 
     Parameters
     ----------
     gray : uint8 (height, width)
+        Beyond its border its last pixels are repeated.
     detection : Detection
-    frame : float
-        Side of what is cut out, in sides of the box. The box's middle is the crop's; beyond the picture's border its
-        last pixels are repeated.
 
     Returns
     -------
     uint8 (48, 48)
     """
-    x, y, width, height = detection.box
-    center = np.array([x + width / 2, y + height / 2])
-    side = frame * max(width, height)
+    # As complex numbers: the turn and scale that fit the face's points to those of a training image best.
+    points, goals = (np.array(values) @ (1, 1j) for values in (detection.points, POINTS))
+    center = points.mean()
+    turn = np.vdot(points - center, goals - goals.mean()) / np.vdot(points - center, points - center)
+    center -= goals.mean() / turn  # of what is cut out
+    side = float(1 / abs(turn))
     # Only what a turned square can reach, for OpenCV turns no picture of more than 32,766 pixels a side.
-    first = np.clip(np.floor(center - side).astype(int), 0, np.array(gray.shape[::-1]) - 1)
-    last = np.maximum(np.ceil(center + side).astype(int) + 1, first + 1)
-    gray, center = gray[first[1] : last[1], first[0] : last[0]], center - first
+    middle = np.array([center.real, center.imag])
+    first = np.clip(np.floor(middle - side).astype(int), 0, np.array(gray.shape[::-1]) - 1)
+    last = np.maximum(np.ceil(middle + side).astype(int) + 1, first + 1)
+    gray, middle = gray[first[1] : last[1], first[0] : last[0]], middle - first
     pixels = max(SIDE, round(side))  # large faces are cut out as they are, and then averaged over areas
-    matrix = cv2.getRotationMatrix2D(center, detection.tilt, pixels / side)
-    matrix[:, 2] += pixels / 2 - center
+    turn *= pixels
+    matrix = np.array([[turn.real, -turn.imag, 0], [turn.imag, turn.real, 0]])
+    matrix[:, 2] = (pixels - 1) / 2 - matrix[:, :2] @ middle
     face = cv2.warpAffine(gray, matrix, (pixels, pixels), borderMode=cv2.BORDER_REPLICATE)
     return face if pixels == SIDE else cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

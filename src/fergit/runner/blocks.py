@@ -110,6 +110,12 @@ class FoldersParams(DatasetParams):
 class FoldersByProtocol(FoldersParams):
     split: ProtocolSplit
 
+    @model_validator(mode="after")
+    def _persons_are_known(self):
+        if self.split.protocol == "subjects" and not self.images.person:
+            raise ValueError("split.protocol is subjects, which needs images.person")
+        return self
+
 
 BLOCKS = {"synthetic": DatasetParams, "fer2013": Fer2013Params, "fergit": FergitParams, "ckplus": CkplusParams}
 BLOCKS |= {"folders": FoldersParams}
@@ -137,5 +143,8 @@ def kind_of(dataset, block, name):
     if source not in BLOCKS if allowed is None else source != allowed:
         allowed = allowed or ", ".join(BLOCKS)
         raise FergitError(f"{name}: {dataset}.images.source is {shown(source)}; allowed: {allowed}")
+    if dataset == "ckplus" and images.get("neutral"):
+        wrong = "ckplus.images.neutral is true; allowed: false, as in the paper, or true in a block of another name"
+        raise FergitError(f"{name}: {wrong}")
     by_protocol = source == "folders" and isinstance(block.get("split"), dict) and "protocol" in block["split"]
     return FoldersByProtocol if by_protocol else BLOCKS[source]

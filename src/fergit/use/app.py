@@ -117,7 +117,7 @@ class _Recognition(_Handler):
 
     async def post(self, kind):
         name, threads = self.get_query_argument("name", kind), self.settings["threads"]
-        work = asyncio.get_running_loop().run_in_executor(threads, self.recognize, name, kind == "picture")
+        work = asyncio.get_running_loop().run_in_executor(threads, self.recognize, name)
         try:
             self.answer(await asyncio.wait_for(work, SECONDS))
         except FergitError as error:
@@ -125,13 +125,13 @@ class _Recognition(_Handler):
         except TimeoutError:
             self.answer({"error": f"{name}: takes more than {SECONDS} seconds"}, 400)
 
-    def recognize(self, name, thorough):
+    def recognize(self, name):
         start = time.perf_counter()
         data = b"".join(self.chunks)
         if formats.kind(data[:512]) == "HDR":
             raise FergitError(f"{name}: is HDR, which OpenCV decodes by way of a file on the disk")
         picture = decode(data, name, PIXELS)
-        faces = self.settings["recognizer"].predict(picture, "bgr", thorough, name)
+        faces = self.settings["recognizer"].predict(picture, "bgr", name)
         return {
             "width": picture.shape[1],
             "height": picture.shape[0],

@@ -11,7 +11,7 @@ import numpy as np
 
 from fergit.analysis import gradcam
 from fergit.core.errors import FergitError
-from fergit.data.detection import CascadeDetector, crop
+from fergit.data.detection import FaceDetector, crop
 from fergit.pages import plots_gradcam
 from fergit.use import photographs, shipped
 
@@ -36,7 +36,7 @@ def explain(photograph, network="fergit-residual"):
         The file cannot be read, no face is found in it, or there is no such network.
     """
     gray = photographs.to_gray(photographs.read(photograph), "bgr")
-    found = CascadeDetector()(gray)
+    found = FaceDetector()(gray)
     if not found:
         raise FergitError(f"{photograph}: no face is found in it")
     weights = shipped.find(network, ".npz")

@@ -37,9 +37,9 @@ class CsvFile:
     def add(self, name, faces, frame=None, seconds=None):
         """Write the faces of a picture, or of a film's frame (from 0) at so many seconds."""
         for number, face in enumerate(faces, start=1):
-            where = [_cell(name), frame, None if seconds is None else f"{seconds:.3f}", number, *face.box, face.tilt]
+            where = [_cell(name), frame, None if seconds is None else f"{seconds:.3f}", number, face.person, *face.box]
             probabilities = [f"{value:.4f}" for value in face.probabilities.values()]
-            self._write([*where, f"{face.confidence:.3f}", _cell(face.label), *probabilities])
+            self._write([*where, face.tilt, f"{face.confidence:.3f}", _cell(face.label), *probabilities])
 
     def close(self):
         """Nothing is left to be written."""
@@ -52,7 +52,8 @@ class CsvFile:
 
 def values(face):
     """What JSON has of a face."""
-    return {
+    person = {} if face.person is None else {"person": face.person}
+    return person | {
         "box": face.box,
         "tilt": face.tilt,
         "confidence": round(face.confidence, 3),
@@ -91,6 +92,7 @@ def annotate(picture, faces):
         x, y, width, height = face.box
         cv2.rectangle(copy, (x, y), (x + width, y + height), GREEN, line)
         text = f"{face.label} {face.probability:.0%}"
+        text = text if face.person is None else f"{face.person}: {text}"
         size = max(0.35, min(width / 150, min(copy.shape[:2]) / 300))
         pen = max(1, round(1.5 * size))
         (wide, high), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, pen)

@@ -18,7 +18,7 @@ import numpy as np
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, SIDE
-from fergit.data.detection import CascadeDetector, OneAtATime, crop
+from fergit.data.detection import FaceDetector, OneAtATime, crop
 from fergit.use.photographs import read, to_gray
 from fergit.use.shipped import ONNX as NETWORK
 from fergit.use.shipped import find
@@ -37,15 +37,18 @@ class Face:
     probabilities : dict
         {expression: float}, in the order of the network's classes; they add up to 1.
     confidence : float
-        The detector's, 0.5 to 1, that this is a face (see `fergit.data.detection.Detection`).
+        The detector's, 0.6 to 1, that this is a face (see `fergit.data.detection.Detection`).
     tilt : int
-        Degrees by which the head is turned, clockwise: 0, 30 or -30.
+        Degrees by which the head is turned in the picture plane, clockwise.
+    person : int or None
+        In films, who it is: numbers from 1 on (see `fergit.use.tracking`).
     """
 
     box: tuple[int, int, int, int]
     probabilities: dict[str, float]
     confidence: float
     tilt: int = 0
+    person: int | None = None
 
     @property
     def label(self) -> str:
@@ -82,8 +85,8 @@ class ExpressionRecognizer:
         There is no such network, or it is none.
     """
 
-    def __init__(self, network: str | Path = NETWORK, smallest: float = 1 / 10):
-        self.detect = CascadeDetector(smallest)
+    def __init__(self, network: str | Path = NETWORK, smallest: float = 1 / 20):
+        self.detect = FaceDetector(smallest)
         path = find(network)
         self.classes = read_classes(path)
         self.network = OneAtATime(read_network, path)
@@ -94,7 +97,6 @@ class ExpressionRecognizer:
         self,
         image: str | Path | np.ndarray | list,
         color: str | None = None,
-        thorough: bool = True,
         name: str = "image",
     ) -> list[Face]:
         """Find the faces of a picture, or of each of several, and name their expressions.
@@ -104,8 +106,6 @@ class ExpressionRecognizer:
         image : path, uint8 or uint16 (height, width) or (height, width, 3), or a list of them
         color : "gray", "bgr" or "rgb"
             What arrays hold; files say it themselves.
-        thorough : bool
-            Look again, more slowly, for tilted and cut off faces (see `fergit.data.detection.CascadeDetector`).
         name : str
             What messages call an array.
 
@@ -120,12 +120,12 @@ class ExpressionRecognizer:
             A file cannot be read, an array is no picture, is too large for OpenCV or the memory, or `color` is missing.
         """
         if isinstance(image, (list, tuple)):
-            return [self.predict(one, color, thorough, name) for one in image]
+            return [self.predict(one, color, name) for one in image]
         if isinstance(image, (str, Path)):
             image, color, name = read(image), "bgr", image
         try:
             gray = to_gray(image, color)
-            found = self.detect(gray, thorough)
+            found = self.detect(gray)
             if not found:
                 return []
             probabilities = self._probabilities(np.stack([crop(gray, one) for one in found]))

@@ -60,7 +60,7 @@ def build(folder):
             file.write(content)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
-    return sorted(notes)
+    return sorted(set(notes))
 
 
 def _groups():
