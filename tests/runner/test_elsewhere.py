@@ -25,7 +25,7 @@ def packed(tmp_path, monkeypatch):
 
     for name in ("WORK", "RESULTS", "RUNS", "RAW"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
-    sources.fetch("synthetic", {"fetch": {"download": False, "draw": {"images": 100, "seed": 0}}})
+    sources.fetch("synthetic", {"fetch": {"download": False, "draw": {"images": 400, "seed": 0}}})
     study = read(paths.STUDIES)["studies"]["precision"] | {"seeds": [0], "values": ["float32"]}
     study["set"] = {"train.epochs": 1, "synthetic.split.held_out": 0.3}
     file = tmp_path / "studies.yaml"
