@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import signal
 import sys
@@ -14,10 +15,11 @@ try:
     from fergit.core.errors import FergitError
     from fergit.use import photographs
     from fergit.use.course import Course, plot_courses
-    from fergit.use.films import CAMERAS, Film, write_film
+    from fergit.use.films import ADDRESS, CAMERAS, Film, write_film
     from fergit.use.outputs import MARK, Outputs, open_output
     from fergit.use.predictions import CsvFile, JsonFile, annotate, shown
     from fergit.use.recognizer import ExpressionRecognizer
+    from fergit.use.tracking import Tracker
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "
@@ -30,8 +32,10 @@ EXAMPLES = """examples:
   python src/predict.py photo.jpg
   python src/predict.py holiday/ --csv faces.csv --annotated marked/
   python src/predict.py talk.mp4 --json faces.json --timeline talk.png
+  python src/predict.py long.mp4 --fps 5 --csv faces.csv
   python src/predict.py --camera 0          (until Ctrl-C)
-  python src/predict.py group.jpg --smallest 0.03
+  python src/predict.py --url rtsp://camera.local/stream --csv faces.csv
+  python src/predict.py group.jpg --smallest 0.02
 
 The exit status is 0 if every photograph and film could be read, with faces or without; 1 if one could not; 2 for a
 wrong command; 130 after Ctrl-C. An interrupted run keeps what it found so far.
@@ -47,23 +51,40 @@ def parse(arguments):
     )
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a photograph, a film, or a folder of both")
     parser.add_argument("--camera", type=int, metavar="N", help="a camera, 0 for the first")
+    parser.add_argument("--url", help="a film or a camera in the network: rtsp, rtsps, http or https")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each face (and frame of a film)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write each picture (or frame) with its faces")
     parser.add_argument("--annotated", type=Path, metavar="FOLDER", help="write copies with the faces marked")
     parser.add_argument("--timeline", type=Path, metavar="FILE", help="plot a film's expressions over time, as PNG")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="search every Nth frame of a film only")
+    parser.add_argument(
+        "--fps", type=float, default=0, metavar="F", help="search at most F frames of each second of a film"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace files that no earlier run wrote, too")
     parser.add_argument(
         "--smallest",
         type=float,
-        default=0.1,
+        default=0.05,
         metavar="SHARE",
-        help="smallest face sought, as a share of the picture's shorter side (0.1); half of it: four times as long",
+        help="smallest face sought, as a share of the picture's shorter side (0.05); half of it: four times as long",
+    )
+    parser.add_argument(
+        "--network",
+        default="fergit-residual",
+        metavar="NAME",
+        help="a network in models/ that `src/run.py ship` wrote (fergit-residual), or its ONNX file",
     )
     options = parser.parse_args(arguments)
-    if not options.paths and options.camera is None:
-        parser.error("name a photograph, a film or a folder, or --camera 0")
+    if not options.paths and options.camera is None and not options.url:
+        parser.error("name a photograph, a film or a folder, or --camera 0, or --url ADDRESS")
     if options.camera is not None and not 0 <= options.camera < CAMERAS:
         parser.error(f"--camera is {options.camera}; allowed: 0 to {CAMERAS - 1}")
+    if options.url and not ADDRESS.match(options.url):
+        parser.error("--url must begin with rtsp://, rtsps://, http:// or https://")
+    if options.every < 1:
+        parser.error(f"--every is {options.every}; it must be at least 1")
+    if not 0 <= options.fps < float("inf"):
+        parser.error(f"--fps is {options.fps:g}; it must be a positive number")
     if not 0.01 <= options.smallest <= 1:
         parser.error(f"--smallest is {options.smallest:g}; allowed: 0.01 to 1")
     return options
@@ -73,16 +94,20 @@ class Job:
     """One run of the command: what is read, where results go, what failed."""
 
     def __init__(self, options, recognizer):
-        self.recognizer, self.annotated, self.timeline = recognizer, options.annotated, options.timeline
-        self.failed, self.stopped, self.writers, self.courses = 0, False, [], []
-        self.inputs = []  # (path or camera, name of the annotated copy)
-        self.films = set()
+        self.recognizer, self.options = recognizer, options
+        self.annotated, self.timeline = options.annotated, options.timeline
+        self.failed, self.writers, self.courses = 0, [], []
+        self.inputs = []  # (path, camera or address; name of the annotated copy)
         for path in options.paths:
             self.collect(path)
         if options.camera is not None:
             self.inputs.append((options.camera, Path(f"camera-{options.camera}.mp4")))
-        self.films |= {source for source, _ in self.inputs if isinstance(source, int) or photographs.is_film(source)}
+        if options.url:
+            self.inputs.append((options.url, Path("url.mp4")))
+        sources = {source for source, _ in self.inputs}
+        self.films = {one for one in sources if not isinstance(one, Path) or photographs.is_film(one)}
         self.claim(options)
+        self.longest = max(10, *(len(shown(name)) for name in recognizer.classes))  # of the labels
         self.width = max((len(shown(path)) for path, _ in self.inputs), default=0)
 
     def collect(self, path):
@@ -136,9 +161,10 @@ class Job:
 
     def row(self, *cells):
         name, number, label, probability, box, confidence = cells
-        self.say(
-            f"{name:<{self.width}}  {number:>4}  {label:<10}  {probability:>11}  {box:>24}  {confidence:>9}".rstrip()
+        line = (
+            f"{name:<{self.width}}  {number:>4}  {label:<{self.longest}}  {probability:>11}  {box:>24}  {confidence:>9}"
         )
+        self.say(line.rstrip())
 
     def run(self):
         if len(self.films) < len({source for source, _ in self.inputs}):
@@ -163,7 +189,7 @@ class Job:
             writer.add(str(path), faces)
         for number, face in enumerate(faces, start=1):
             box = ", ".join(map(str, face.box))
-            self.row(shown(path), number, face.label, f"{face.probability:.0%}", box, f"{face.confidence:.2f}")
+            self.row(shown(path), number, shown(face.label), f"{face.probability:.0%}", box, f"{face.confidence:.2f}")
         if not faces:
             self.row(shown(path), "", "no face", "", "", "")
         if self.annotated:
@@ -177,29 +203,32 @@ class Job:
                 file.write(data.tobytes() + MARK)
 
     def film(self, source, target):
-        film = Film(source)
-        course, said = Course(shown(film.name)), None
+        film = Film(source, self.options.every, self.options.fps)
+        course, tracker, said = Course(shown(film.name), self.recognizer.classes), Tracker(), None
         self.courses.append(course)
         with contextlib.ExitStack() as stack:
             copy = None
-            bar = tqdm(film, course.name, film.frames or None, leave=False, unit="frame", disable=None)
+            total = 0 if self.options.fps else film.frames // self.options.every
+            bar = tqdm(film, course.name, total or None, leave=False, unit="frame", disable=None)
             try:
-                for number, (seconds, frame) in enumerate(bar):
-                    faces = self.recognizer.predict(frame, "bgr", thorough=False, name=film.name)
+                for number, seconds, frame in bar:
+                    faces = self.recognizer.predict(frame, "bgr", film.name)
+                    persons = tracker.follow([face.box for face in faces], seconds)
+                    faces = [dataclasses.replace(face, person=n) for face, n in zip(faces, persons, strict=True)]
                     course.add(faces, seconds)
                     for writer in self.writers:
                         writer.add(film.name, faces, number, seconds)
                     if self.annotated:
                         copy = copy or stack.enter_context(write_film(target, frame.shape, self.annotated))
                         copy.add(annotate(frame, faces), seconds)
-                    if film.camera and faces and faces[0].label != said:
+                    if film.live and faces and faces[0].label != said:
                         said = faces[0].label
-                        self.say(f"{seconds:8.1f} s  {said:<10} {faces[0].probability:>4.0%}")
+                        self.say(f"{seconds:8.1f} s  {shown(said):<10} {faces[0].probability:>4.0%}")
                 course.close(film.end)
                 if copy:
                     copy.end = film.end
             except KeyboardInterrupt:
-                if not film.camera:  # whose only end it is
+                if not film.live:  # whose only end it is
                     raise
             except FergitError as error:  # cut short: what there was counts
                 self.fail(error)
@@ -210,12 +239,13 @@ class Job:
 
 def run(options, recognizer):
     """Run the command; its exit status. However it ends, tables hold what was found until then."""
-    job, status = Job(options, recognizer or ExpressionRecognizer(smallest=options.smallest)), 0
+    job, status = Job(options, recognizer or ExpressionRecognizer(options.network, options.smallest)), 0
     with contextlib.ExitStack() as files:
         # Opened first, so that what cannot be written is known before the work.
-        for kind, path in ((CsvFile, options.csv and job.csv), (JsonFile, options.json and job.json)):
-            if path:
-                job.writers.append(kind(files.enter_context(open_output(path))))
+        if options.csv:
+            job.writers.append(CsvFile(files.enter_context(open_output(job.csv)), job.recognizer.classes))
+        if options.json:
+            job.writers.append(JsonFile(files.enter_context(open_output(job.json))))
         timeline = job.timeline and files.enter_context(open_output(job.timeline))
         try:
             job.run()

@@ -1,6 +1,8 @@
 """The environment that make builds: when it refuses to, and which checkout's code its Python finds."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -101,3 +103,16 @@ def test_plain_papermill_finds_the_package(finished):
     assert done.returncode == 0, done.stderr
     [cell] = nbformat.read(finished / "out.ipynb", as_version=4).cells
     assert Path(cell.outputs[0].text.strip()) == finished
+
+
+def test_containers_type_readmes_own_command():
+    """No Docker is needed to see that they do; building the images is not tested."""
+    docker = (paths.ROOT / "Dockerfile").read_text(encoding="utf-8")
+    container = json.loads((paths.ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.search("```\n(make .*)\n```", readme)[1]
+    assert f"\nRUN {command}\n" in docker and container["postCreateCommand"] == command
+    assert (paths.ROOT / ".devcontainer" / container["build"]["dockerfile"]).samefile(paths.ROOT / "Dockerfile")
+    assert f" AS {container['build']['target']}\n" in docker
+    copied = re.search("COPY (.*) ./\n", docker)[1].split()
+    assert all((paths.ROOT / name).is_file() for name in copied)

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import nbformat
 import pandas as pd
 import pytest
 from clone import Clone
+
+from fergit.data.synthetic import CLASSES, draw_faces
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +124,33 @@ def test_leaks_are_measured_from_what_is_there(clone):
     assert done.returncode == 0 and "Running stage 'train" not in done.stdout, done.stderr
     found = json.loads((clone.root / "results/leaks/synthetic/metrics.json").read_text())
     assert found["n_test"] == 80 and found["networks"]["basic"]["copies"]
+
+
+@pytest.mark.corners
+def test_faces_of_ones_own_run_to_the_report(clone):
+    """Three classes of drawn faces, in colour, 100x130 pixels."""
+    images, labels, people = draw_faces(600, seed=5)
+    for row in (row for row in range(600) if CLASSES[labels[row]] in ("happy", "sad", "surprise")):
+        path = clone.root / "data/external/mine" / CLASSES[labels[row]].title() / f"{people[row]}_{row}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), cv2.cvtColor(cv2.resize(images[row], (100, 130)), cv2.COLOR_GRAY2BGR))
+    file = clone.root / "params.yaml"
+    text = file.read_bytes()
+    own = {"images": {"source": "folders", "crop": "none", "classes": {"Sad": "sad"}, "person": "(P.*)_"}}
+    own |= {"split": {"held_out": 0.4, "seed": 0}, "overrides": {"train": {"epochs": 1}}}
+    clone.set(datasets=["mine"], mine=own)
+    done = clone.run("dvc", "repro")
+    leaks = clone.run("python", "src/run.py", "leaks", "mine")
+    file.write_bytes(text)
+    assert done.returncode == 0 and leaks.returncode == 0, done.stdout + done.stderr + leaks.stderr
+    results = clone.root / "results"
+    report = json.loads((results / "reports/mine/report.json").read_text())
+    assert report["models"]["basic"]["paper_accuracy"] is None and report["claims"] == []
+    predictions = pd.read_csv(results / "mine/basic/predictions.csv")
+    assert list(predictions)[4:] == ["p_Happy", "p_Surprise", "p_sad"]
+    for notebook in (results / "mine/basic/03-evaluate.ipynb", results / "reports/mine/04-report.ipynb"):
+        tables = [o for cell in nbformat.read(notebook, 4).cells for o in cell.get("outputs", []) if "data" in o]
+        assert not any("<th>paper</th>" in o["data"].get("text/html", "") for o in tables)
 
 
 @pytest.mark.corners

@@ -14,8 +14,8 @@ import pytest
 from clone import Clone
 
 import run as command
-from fergit.core import paths
-from fergit.runner import execute
+from fergit.core import params, paths
+from fergit.runner import execute, schema
 
 
 def run(root, *arguments, **options):
@@ -66,7 +66,7 @@ def test_help_says_what_each_stage_takes():
     for line in (
         "train DATASET MODEL SEED: train one network with one seed",
         "check check params.yaml",
-        "DATASET one of synthetic, fer2013, fergit, ckplus",
+        "DATASET one that has a block in params.yaml",
         "example: python src/run.py train synthetic residual 0",
     ):
         assert line in help
@@ -94,6 +94,17 @@ def here(monkeypatch, capsys, *arguments):
 def test_wrong_arguments_are_named(arguments, message, monkeypatch, capsys):
     status, lines = here(monkeypatch, capsys, *arguments)
     assert status == 2 and message in lines[-1]
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "studies/dvc.yaml:leaks"])
+def test_params_yaml_is_read_once_a_stage(monkeypatch, stage):
+    seen, read = [], params.read
+    for module in (params, schema):
+        monkeypatch.setattr(module, "read", lambda path: seen.append(path) or read(path))
+    command.load_params.cache_clear()
+    command.known_dataset("synthetic")
+    command._params(stage, dataset="synthetic", model="basic", seed=0)
+    assert seen.count(paths.PARAMS) == 1
 
 
 @pytest.mark.parametrize("seed", ["7", "-1"])

@@ -13,7 +13,7 @@ from portraits import Recognizer, portrait
 import predict as command
 from fergit.core.errors import FergitError
 from fergit.use import films
-from fergit.use.course import Course
+from fergit.use.course import BINS, Course
 from fergit.use.films import Film, write_film
 from fergit.use.recognizer import CLASSES, Face
 
@@ -44,7 +44,7 @@ def run(*arguments):
 
 
 def times(path):
-    return [seconds for seconds, _ in Film(path)]
+    return [seconds for _, seconds, _ in Film(path)]
 
 
 def test_each_frame_has_the_films_own_time_and_the_copy_has_it_too(tmp_path):
@@ -86,9 +86,12 @@ def test_without_time_stamps_frames_follow_at_the_films_rate(tmp_path, monkeypat
                 name, lambda: 6.0
             )()
 
-        def read(self):
+        def grab(self):
             self.left -= 1
-            return self.left >= 0, PICTURE
+            return self.left >= 0
+
+        def retrieve(self):
+            return True, PICTURE
 
         isOpened, release = bool, int  # noqa: N815, OpenCV's names
 
@@ -100,14 +103,17 @@ def test_without_time_stamps_frames_follow_at_the_films_rate(tmp_path, monkeypat
 
 def test_a_camera_has_the_time_of_the_clock_and_its_copy_lasts_as_long(tmp_path, monkeypatch, capsys):
     class Camera(Film):
-        def __init__(self, source):
-            self.capture, self.camera, self.name, self.frames, self.rate = self, True, "camera 0", 0, 30.0
-            self.left = 9
+        def __init__(self, source, every, fps):
+            self.capture, self.live, self.name, self.frames, self.rate = self, True, "camera 0", 0, 30.0
+            self.source, self.every, self.fps, self.end, self.left = source, every, fps, 0.0, 9
 
-        def read(self):
+        def grab(self):
             if not self.left:
                 raise KeyboardInterrupt
             self.left -= 1
+            return True
+
+        def retrieve(self):
             return True, PICTURE
 
         def release(self):
@@ -204,8 +210,8 @@ def test_a_camera_that_cannot_be(number):
         Film(number)
 
 
-def faces(label):
-    return [Face((0, 0, 9, 9), {name: float(name == label) for name in CLASSES}, 1.0)]
+def faces(label, person=1):
+    return [Face((0, 0, 9, 9), {name: float(name == label) for name in CLASSES}, 1.0, person=person)]
 
 
 def test_a_summary_weighs_by_time():
@@ -213,7 +219,19 @@ def test_a_summary_weighs_by_time():
     for number, seconds in enumerate(UNEVEN):
         course.add(faces("happy" if number < 60 else "sad"), seconds)
     course.close()
-    assert course.summary() == "10.0 s, 100 frames, 100 with a face; the largest face, by time: sad 80%, happy 20%"
+    assert course.summary() == "10.0 s, 100 frames, 100 with a face; person 1, 10.0 s: sad 80%, happy 20%"
+
+
+def test_a_summary_has_each_person_the_longest_first_and_few():
+    course = Course("film")
+    for number in range(100):
+        found = faces("happy", 2) + faces("sad", 1) * (number < 50) + faces("angry", 3 + number) * (number < 60)
+        course.add(found, number / 10)
+    course.close()
+    assert course.summary().endswith(
+        "person 2, 10.0 s: happy 100%; person 1, 5.0 s: sad 100%; person 44, 0.1 s: angry 100%; 59 more"
+    )
+    assert len(course.persons) == 40 and {1, 2} < set(course.persons)
 
 
 def test_the_course_of_a_film_of_any_length_is_of_one_size():
@@ -221,8 +239,9 @@ def test_the_course_of_a_film_of_any_length_is_of_one_size():
     for number in range(5000):
         course.add(faces("happy" if number < 2600 else "sad") if number % 5 else [], number / 25)
     course.close()
-    assert course.sums.shape == (1024, 7) and course.BINS * course.width > 200 and course.counts.sum() == 5000
-    assert course.sums.sum() == pytest.approx(course.face_seconds) == pytest.approx(160)
-    happy = course.sums[:, CLASSES.index("happy")]
+    (person,) = course.persons.values()
+    assert person.sums.shape == (BINS, 7) and BINS * course.width > 200 and course.counts.sum() == 5000
+    assert person.sums.sum() == pytest.approx(person.seconds) == pytest.approx(160)
+    happy = person.sums[:, CLASSES.index("happy")]
     assert happy[: int(104 / course.width)].sum() >= 82 and happy[int(104 / course.width) + 1 :].sum() == 0
-    assert course.summary() == "200.0 s, 5000 frames, 4000 with a face; the largest face, by time: happy 52%, sad 48%"
+    assert course.summary() == "200.0 s, 5000 frames, 4000 with a face; person 1, 160.0 s: happy 52%, sad 48%"

@@ -13,7 +13,7 @@ from portraits import Recognizer, long_pictures, portrait
 
 import predict as command
 from fergit.core import paths
-from fergit.use.predictions import FIELDS
+from fergit.use.outputs import FIELDS
 from fergit.use.recognizer import CLASSES
 
 
@@ -49,7 +49,7 @@ def test_a_folder(folder, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(folder, "--csv", out / "a.csv", "--json", out / "a.json", "--annotated", out) == 0
     rows = list(csv.DictReader((out / "a.csv").open()))
-    assert tuple(rows[0]) == FIELDS and [row["face"] for row in rows] == ["1", "2"]
+    assert tuple(rows[0]) == (*FIELDS, *CLASSES) and [row["face"] for row in rows] == ["1", "2"]
     assert all(row["file"] == str(folder / "two.png") and row["frame"] == "" for row in rows)
     assert abs(sum(float(rows[0][name]) for name in CLASSES) - 1) < 0.001
     pictures = json.loads((out / "a.json").read_text())
@@ -109,7 +109,7 @@ def test_a_film(film, tmp_path, capsys):
     assert (out / "a.png").read_bytes().startswith(b"\x89PNG")
     marked = cv2.VideoCapture(str(out / "film.mp4"))
     assert marked.get(cv2.CAP_PROP_FRAME_COUNT) == 9
-    assert "film.avi: 0.9 s, 9 frames, 6 with a face; the largest face, by time: " in capsys.readouterr().out
+    assert "film.avi: 0.9 s, 9 frames, 6 with a face; person 1, 0.6 s: " in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "a.png", "film.mp4"]
 
 
@@ -144,13 +144,14 @@ def test_a_film_that_was_cut_short(film, tmp_path, capfd):
 
 def test_a_camera_runs_until_it_is_interrupted(tmp_path, monkeypatch, capsys):
     class Camera:
-        name, camera, frames = "camera 0", True, 0
+        name, live, frames = "camera 0", True, 0
 
-        def __init__(self, source):
-            assert source == 0
+        def __init__(self, source, every, fps):
+            assert (source, every, fps) == (0, 1, 0)
 
         def __iter__(self):
-            yield from ((second, cv2.cvtColor(portrait()[0], cv2.COLOR_GRAY2BGR)) for second in (0.0, 1.0, 5.0))
+            picture = cv2.cvtColor(portrait()[0], cv2.COLOR_GRAY2BGR)
+            yield from ((number, second, picture) for number, second in enumerate((0.0, 1.0, 5.0)))
             raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "Film", Camera)
@@ -257,14 +258,8 @@ def test_a_python_without_the_packages_is_named():
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
-def test_without_the_shipped_network_one_line_says_so(folder, monkeypatch, capsys):
-    def missing(smallest):
-        from fergit.use.recognizer import ExpressionRecognizer
-
-        return ExpressionRecognizer(folder / "none.onnx", smallest)
-
-    monkeypatch.setattr(command, "ExpressionRecognizer", missing)
-    assert command.main([str(folder)]) == 1
+def test_without_the_network_one_line_says_so(folder, capsys):
+    assert command.main([str(folder), "--network", str(folder / "none.onnx")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 

@@ -187,7 +187,7 @@ def outcome_tables(outcome, faces):
     tested = faces.labels[faces.split == "test"]
     right = outcome.probabilities["test"].argmax(axis=1) == tested
     kept = ("trained", "epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy", "validation_accuracy")
-    row = {key: outcome.summary[key] for key in (*kept, "train_accuracy_at_best")}
+    row = {key: outcome.summary[key] for key in kept}
     row |= {"accuracy": float(right.mean()), "n_test": len(tested), "device": outcome.training.machine["device"]}
     return {
         "predictions": pd.concat(several, ignore_index=True),

@@ -240,8 +240,6 @@ def summarize(training, network, faces, params, dataset, seed):
         "best_val_accuracy": training.best_val_accuracy,
         "train_accuracy": training.train_accuracy,
         "validation_accuracy": training.validation_accuracy,
-        "train_accuracy_at_best": training.history[training.best_epoch - 1]["accuracy"],
-        "highest_train_accuracy": max(row["accuracy"] for row in training.history),
         "prior_val_accuracy": prior_accuracy(labels),
         "n_train": int((faces.split == "train").sum()),
         "n_validation": len(labels),

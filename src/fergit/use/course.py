@@ -1,4 +1,4 @@
-"""How the expressions of a film change: a summary and a plot, in memory that does not grow with the film."""
+"""How the expressions of a film's persons change: a summary and a plot, in memory that does not grow with the film."""
 
 from collections import Counter
 
@@ -7,25 +7,42 @@ import numpy as np
 from fergit.use.outputs import MARK
 from fergit.use.recognizer import CLASSES, Face
 
+BINS = 1024  # at most; then each two become one
+PERSONS = 40  # kept at most: whoever was seen for the shortest time goes
+NAMED, DRAWN = 3, 8  # persons in a summary, and in a plot: who was seen longest
+
+
+class Person:
+    """What is known of a person: ``seconds`` in sight, ``labels`` those of each expression, and sums for each bin."""
+
+    def __init__(self, classes):
+        self.seconds, self.labels = 0.0, Counter()
+        self.sums, self.lasting = np.zeros((BINS, classes)), np.zeros(BINS)  # of seconds x probabilities, seconds
+
+    def add(self, face, place, lasting):
+        self.seconds += lasting
+        self.labels[face.label] += lasting
+        self.sums[place] += lasting * np.array(list(face.probabilities.values()))
+        self.lasting[place] += lasting
+
+    def shares(self):
+        """Its expressions by time, as text."""
+        return ", ".join(f"{label} {time / self.seconds:.0%}" for label, time in self.labels.most_common() if time)
+
 
 class Course:
-    """How the expression of a film's largest face changes, weighed by time, in constant memory.
+    """How the expression of each person in a film changes, weighed by time, in constant memory.
 
-    ``labels`` has the seconds of each expression, ``seconds`` and ``face_seconds`` all of them and those with a face.
+    ``persons`` has them by their numbers.
     """
 
-    BINS = 1024  # at most; then each two become one
-
-    def __init__(self, name: str):
-        self.name, self.frames, self.with_face, self.labels = name, 0, 0, Counter()
-        self.seconds, self.face_seconds, self.width = 0.0, 0.0, 1 / 30
-        self.waiting, self.lasting = None, 1 / 25
-        # For each bin: seconds x probabilities, seconds with a face, frames, and the frames' times.
-        self.sums, self.faces = np.zeros((self.BINS, len(CLASSES))), np.zeros(self.BINS)
-        self.counts, self.times = np.zeros(self.BINS), np.zeros(self.BINS)
+    def __init__(self, name: str, classes: tuple[str, ...] = CLASSES):
+        self.name, self.classes, self.frames, self.with_face, self.seconds, self.persons = name, classes, 0, 0, 0.0, {}
+        self.width, self.waiting, self.lasting, self.left_out = 1 / 30, None, 1 / 25, 0
+        self.counts, self.times = np.zeros(BINS), np.zeros(BINS)  # for each bin: frames, and their times
 
     def add(self, faces: list[Face], seconds: float):
-        """Take in a frame's faces, the largest first; it lasts until the next one."""
+        """Take in a frame's faces; it lasts until the next one."""
         if self.waiting:
             self.lasting = max(0.0, seconds - self.waiting[1])
             self._count(*self.waiting, self.lasting)
@@ -40,47 +57,61 @@ class Course:
             self.waiting = None
 
     def _count(self, faces, start, lasting):
-        while start >= self.BINS * self.width:
-            half = self.BINS // 2
-            for array in (self.sums, self.faces, self.counts, self.times):
-                array[:half] = array[::2] + array[1::2]
-                array[half:] = 0
+        while start >= BINS * self.width:
+            sums = [array for person in self.persons.values() for array in (person.sums, person.lasting)]
+            for array in (self.counts, self.times, *sums):
+                array[: BINS // 2] = array[::2] + array[1::2]
+                array[BINS // 2 :] = 0
             self.width *= 2
         place = int(start / self.width)
         self.counts[place] += 1
         self.times[place] += start
         self.seconds += lasting
-        if faces:
-            self.sums[place] += lasting * np.array(list(faces[0].probabilities.values()))
-            self.faces[place] += lasting
-            self.face_seconds += lasting
-            self.labels[faces[0].label] += lasting
+        for face in faces:
+            self.persons.setdefault(face.person, Person(len(self.classes))).add(face, place, lasting)
+        for number in sorted(self.persons, key=lambda one: self.persons[one].seconds)[: len(self.persons) - PERSONS]:
+            del self.persons[number]
+            self.left_out += 1
+
+    def longest(self):
+        """The persons by the time in sight, the longest first: list of (number, Person)."""
+        return sorted(self.persons.items(), key=lambda one: -one[1].seconds)
 
     def summary(self) -> str:
-        """A line that says what was seen."""
-        shares = [f"{label} {time / self.face_seconds:.0%}" for label, time in self.labels.most_common() if time]
-        of_largest = f"; the largest face, by time: {', '.join(shares)}" if shares else ""
-        return f"{self.seconds:.1f} s, {self.frames} frames, {self.with_face} with a face{of_largest}"
+        """A line that says who was seen."""
+        seen = [f"; person {number}, {one.seconds:.1f} s: {one.shares()}" for number, one in self.longest()]
+        more = len(seen) + self.left_out - NAMED
+        tail = f"; {more} more" if more > 0 else ""
+        return f"{self.seconds:.1f} s, {self.frames} frames, {self.with_face} with a face{''.join(seen[:NAMED])}{tail}"
 
-    def draw(self, axes):
-        """Draw the probabilities over the seconds; gaps are times without a face."""
+    def draw(self, axes, number, person):
+        """Draw a person's probabilities over the seconds; gaps are times out of sight."""
+        from matplotlib import colormaps
+
         seen = self.counts > 0
-        if seen.any():
-            with np.errstate(invalid="ignore"):
-                means = self.sums[seen] / self.faces[seen, np.newaxis]
-            seconds = self.times[seen] / self.counts[seen]
-            for label, values in zip(CLASSES, means.T, strict=True):
-                axes.plot(seconds, values, label=label, marker="." if seen.sum() < 50 else None)
-            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-        axes.set(title=self.name, xlabel="seconds", ylabel="probability", ylim=(0, 1))
+        with np.errstate(invalid="ignore"):
+            means = person.sums[seen] / person.lasting[seen, np.newaxis]
+        if len(self.classes) > 10:  # more than colours follow one another
+            axes.set_prop_cycle(color=colormaps["turbo"](np.linspace(0, 1, len(self.classes))))
+        for label, values in zip(self.classes, means.T, strict=True):
+            axes.plot(
+                self.times[seen] / self.counts[seen], values, label=label, marker="." if seen.sum() < 50 else None
+            )
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, ncols=1 + len(self.classes) // 14)
+        axes.set(title=f"{self.name}, person {number}")
 
 
 def plot_courses(courses, file):
-    """Write a PNG with a panel for each course, with the probabilities of the largest face, to an open binary file."""
+    """Write a PNG with a panel for each person of each course, to an open binary file."""
     from matplotlib.figure import Figure  # without a window system, and only who asks for a plot waits for it
 
-    figure = Figure(figsize=(11, 3.2 * len(courses)), layout="constrained")
-    for axes, course in zip(np.ravel(figure.subplots(len(courses), squeeze=False)), courses, strict=True):
-        course.draw(axes)
+    panels = [(course, *one) for course in courses for one in course.longest()[:DRAWN] or [(None, None)]]
+    figure = Figure(figsize=(11, 3.2 * len(panels)), layout="constrained")
+    for axes, (course, number, person) in zip(figure.subplots(len(panels), squeeze=False).flat, panels, strict=True):
+        if person:
+            course.draw(axes, number, person)
+        else:
+            axes.set(title=f"{course.name}: no face")
+        axes.set(xlabel="seconds", ylabel="probability", ylim=(0, 1), xlim=(0, max(course.seconds, 0.1)))
     figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
     file.write(MARK)

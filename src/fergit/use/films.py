@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -14,18 +15,25 @@ from fergit.core.errors import FergitError
 from fergit.use import formats, photographs
 from fergit.use.outputs import MARK
 
-# Read by OpenCV. A file that says to be a playlist must not make FFmpeg fetch anything.
-os.environ |= {"OPENCV_FFMPEG_LOGLEVEL": "-8", "OPENCV_FFMPEG_CAPTURE_OPTIONS": "protocol_whitelist;file"}
+PROTOCOLS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"  # read by OpenCV whenever it opens something
+# A file that says to be a playlist must not make FFmpeg fetch anything, and an address must not make it read files.
+os.environ |= {"OPENCV_FFMPEG_LOGLEVEL": "-8", PROTOCOLS: "protocol_whitelist;file"}
+NETWORK = "protocol_whitelist;rtsp,rtsps,rtp,srtp,http,https,tcp,udp,tls,crypto|rtsp_transport;tcp"
+ADDRESS = re.compile(r"(rtsps?|https?)://([^/@]*@)?[^/@]+", re.IGNORECASE)
 CAMERAS = 100  # OpenCV takes higher numbers for other systems' cameras
+TIMEOUT = 10  # seconds that an address may take to answer, and then from frame to frame
+WAITS = (1, 2, 4, 8, 16)  # seconds before each try to connect again
 
 
 class Film:
-    """The frames of a film or a camera, one at a time, with their times.
+    """The frames of a film, a camera or an address, one at a time, with their numbers and times.
 
     Attributes
     ----------
     name : str
-    camera : bool
+        Without the password that an address may have.
+    live : bool
+        It has no end of its own, as a camera.
     frames : int
         As many as the film says to have, often an estimate; 0 where it does not say, as a camera.
     rate : float
@@ -39,68 +47,115 @@ class Film:
         It cannot be opened, or its frames are too large.
     """
 
-    def __init__(self, source: str | Path | int):
-        """`source`: a film's path, or a camera's number."""
-        self.camera = isinstance(source, int)
-        self.name, self.source, self.end = f"camera {source}" if self.camera else str(source), source, 0.0
-        if self.camera and not 0 <= source < CAMERAS:
-            raise FergitError(f"{self.name}: no such camera; allowed: 0 to {CAMERAS - 1}")
-        if not self.camera and not Path(source).is_file():
-            raise FergitError(f"{source}: no such file")
-        with photographs.quiet():
-            self.capture = cv2.VideoCapture(source) if self.camera else self._open(os.path.abspath(source))
-        if not self.capture.isOpened():
-            raise FergitError(
-                f"{self.name}: no such camera, or another program has it"
-                if self.camera
-                else f"{self.name}: not a film that can be read"
-            )
+    def __init__(self, source: str | Path | int, every: int = 1, fps: float = 0):
+        """Open a film.
+
+        Parameters
+        ----------
+        source : Path, str or int
+            A file, an address (rtsp, rtsps, http or https), or a camera's number.
+        every : int
+            Only the first of every so many frames is given.
+        fps : float
+            At most so many frames a second are given; 0 for all.
+        """
+        self.source, self.every, self.fps, self.end = source, every, fps, 0.0
+        if isinstance(source, int):
+            self.name, self.problem = f"camera {source}", "no such camera, or another program has it"
+            if not 0 <= source < CAMERAS:
+                raise FergitError(f"{self.name}: no such camera; allowed: 0 to {CAMERAS - 1}")
+        elif isinstance(source, str):
+            self.name, self.problem = re.sub("//[^/@]*@", "//", source), "does not answer, or sends no film"
+            if not ADDRESS.match(source):
+                raise FergitError(f"{self.name}: no address; it must begin with rtsp://, rtsps://, http:// or https://")
+        else:
+            self.name, self.problem = str(source), "not a film that can be read"
+            if not source.is_file():
+                raise FergitError(f"{source}: no such file")
+        if not self._open():
+            raise FergitError(f"{self.name}: {self.problem}")
         width, height = self.capture.get(cv2.CAP_PROP_FRAME_WIDTH), self.capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
         if width * height > photographs.LARGEST * 1e6:
             raise FergitError(
                 f"{self.name}: frames of {width:.0f}x{height:.0f} pixels; allowed: {photographs.LARGEST} million"
             )
-        self.frames = 0 if self.camera else max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        frames = 0 if isinstance(source, int) else self.capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.frames = int(frames) if frames > 0 else 0
+        self.live = not isinstance(source, Path) and not self.frames
         self.rate = self.capture.get(cv2.CAP_PROP_FPS) or 25.0
 
-    def _open(self, path):
-        try:
-            path.encode()
-        except UnicodeEncodeError:  # OpenCV takes no such name, but the open file
-            self.file = open(path, "rb")
-            path = f"/dev/fd/{self.file.fileno()}"
-        return cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+    def _open(self):
+        """Whether it could be opened, for the first time or once more."""
+        with photographs.quiet():
+            if isinstance(self.source, int):
+                self.capture = cv2.VideoCapture(self.source)
+            elif isinstance(self.source, str):
+                limits = [
+                    cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+                    1000 * TIMEOUT,
+                    cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+                    1000 * TIMEOUT,
+                ]
+                before, os.environ[PROTOCOLS] = os.environ[PROTOCOLS], NETWORK
+                self.capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG, limits)
+                os.environ[PROTOCOLS] = before
+            else:
+                path = os.path.abspath(self.source)
+                try:
+                    path.encode()
+                except UnicodeEncodeError:  # OpenCV takes no such name, but the open file
+                    self.file = open(path, "rb")
+                    path = f"/dev/fd/{self.file.fileno()}"
+                self.capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+            return self.capture.isOpened()
 
-    def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Yield the seconds since the start, by the film's own time stamps, and uint8 (height, width, 3), BGR.
+    def _grab(self):
+        """Whether there is another frame; an address that ends is tried again."""
+        with photographs.quiet():
+            if self.capture.grab():
+                return True
+        for seconds in WAITS if self.live and isinstance(self.source, str) else ():
+            time.sleep(seconds)
+            with photographs.quiet():
+                if self._open() and self.capture.grab():
+                    return True
+        return False
+
+    def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
+        """Yield a frame's number, from 0; its seconds since the start, by the film's own time stamps; and its picture.
+
+        The picture is uint8 (height, width, 3), BGR.
 
         Raises
         ------
         FergitError
-            At the end, where the film was cut short or holds no frame, or the camera gives no more.
+            At the end, where the film was cut short or holds no frame, or a camera or an address gives no more.
         """
         start, seconds, number = time.monotonic(), None, 0
         try:
-            while True:
-                with photographs.quiet():
-                    there, frame = self.capture.read()
-                if not there:
-                    break
-                stamp = time.monotonic() - start if self.camera else self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            while self._grab():
+                stamp = time.monotonic() - start if self.live else self.capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 if seconds is None:
-                    seconds = stamp if np.isfinite(stamp) else 0.0
+                    due = seconds = stamp if np.isfinite(stamp) else 0.0
                 else:  # some formats have no stamps, or stamps that begin anew
                     seconds = stamp if stamp > seconds else seconds + 1 / self.rate
+                if number % self.every == 0 and seconds >= due:
+                    due = max(due, seconds - 1 / self.fps) + 1 / self.fps if self.fps else seconds
+                    with photographs.quiet():
+                        there, frame = self.capture.retrieve()
+                    if there:
+                        yield number, seconds, frame
                 number += 1
-                yield seconds, frame
         finally:
             self.capture.release()
-        if self.camera:
+        if self.live:
             raise FergitError(f"{self.name}: gives no more pictures")
         if not number:
             raise FergitError(f"{self.name}: holds no frame that can be read")
-        with open(self.source, "rb") as file:
-            missing, lasting = formats.promised(file, self.frames / self.rate)
+        missing, lasting = False, self.frames / self.rate
+        if isinstance(self.source, Path):
+            with open(self.source, "rb") as file:
+                missing, lasting = formats.promised(file, lasting)
         frames = self.frames if lasting else number  # other formats' numbers of frames are estimates
         if missing or (seconds + 1 / self.rate < 0.9 * lasting and number < 0.9 * frames):
             raise FergitError(f"{self.name}: cut short or damaged; it ends after {number} frames, {seconds:.1f} s")

@@ -8,8 +8,8 @@ from fergit.core.errors import FergitError
 from fergit.core.files import write_atomically
 
 MARK = b"\nwritten by fergit's predict.py\n"  # the end of every picture and film of ours
-FIELDS = ("file", "frame", "seconds", "face", "x", "y", "width", "height", "tilt", "confidence", "label")
-STARTS = (",".join(FIELDS).encode(), b'[\n{"file": ', b"[]\n")  # of our tables and JSON
+FIELDS = ("file", "frame", "seconds", "face", "person", "x", "y", "width", "height", "tilt", "confidence", "label")
+STARTS = (",".join(FIELDS[:4]).encode(), b'[\n{"file": ', b"[]\n")  # of our tables and JSON
 
 
 def is_ours(path):

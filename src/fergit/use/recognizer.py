@@ -8,6 +8,7 @@ The counterpart of the paper's Figure 9 (p. 85). OpenCV finds the faces (`detect
 network (`shipped`), so that the first result is there before TensorFlow would be imported.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,13 @@ import numpy as np
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.faces import EXPRESSIONS as CLASSES
-from fergit.core.faces import SIDE
-from fergit.use.detection import CascadeDetector, OneAtATime, crop
+from fergit.core.faces import EXPRESSIONS, SIDE
+from fergit.data.detection import FaceDetector, OneAtATime, crop
 from fergit.use.photographs import read, to_gray
 from fergit.use.shipped import ONNX as NETWORK
-from fergit.use.shipped import missing
+from fergit.use.shipped import find
+
+CLASSES = EXPRESSIONS  # of the shipped network
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,20 @@ class Face:
     box : (int, int, int, int)
         x, y, width, height in pixels of the picture as seen, from its upper left corner.
     probabilities : dict
-        {expression: float}, the seven in the order of `CLASSES`; they add up to 1.
+        {expression: float}, in the order of the network's classes; they add up to 1.
     confidence : float
-        The detector's, 0.5 to 1, that this is a face (see `fergit.use.detection.Detection`).
+        The detector's, 0.6 to 1, that this is a face (see `fergit.data.detection.Detection`).
     tilt : int
-        Degrees by which the head is turned, clockwise: 0, 30 or -30.
+        Degrees by which the head is turned in the picture plane, clockwise.
+    person : int or None
+        In films, who it is: numbers from 1 on (see `fergit.use.tracking`).
     """
 
     box: tuple[int, int, int, int]
     probabilities: dict[str, float]
     confidence: float
     tilt: int = 0
+    person: int | None = None
 
     @property
     def label(self) -> str:
@@ -64,10 +69,15 @@ class ExpressionRecognizer:
 
     Parameters
     ----------
-    network : path
-        An ONNX file of `fergit.use.shipped.save_network` with the seven expressions of `CLASSES`.
+    network : path or str
+        A network that `src/run.py ship` wrote: its name in ``models/``, as ``fergit-residual``, or its ONNX file.
     smallest : float
         Side of the smallest face sought, as a share of the picture's shorter side; half of it takes four times as long.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        What the network tells apart; the shipped one seven expressions.
 
     Raises
     ------
@@ -75,9 +85,11 @@ class ExpressionRecognizer:
         There is no such network, or it is none.
     """
 
-    def __init__(self, network: str | Path = NETWORK, smallest: float = 1 / 10):
-        self.detect = CascadeDetector(smallest)
-        self.network = OneAtATime(read_network, network)
+    def __init__(self, network: str | Path = NETWORK, smallest: float = 1 / 20):
+        self.detect = FaceDetector(smallest)
+        path = find(network)
+        self.classes = read_classes(path)
+        self.network = OneAtATime(read_network, path)
         with self.network:  # so that a wrong file is known at once
             pass
 
@@ -85,7 +97,6 @@ class ExpressionRecognizer:
         self,
         image: str | Path | np.ndarray | list,
         color: str | None = None,
-        thorough: bool = True,
         name: str = "image",
     ) -> list[Face]:
         """Find the faces of a picture, or of each of several, and name their expressions.
@@ -95,8 +106,6 @@ class ExpressionRecognizer:
         image : path, uint8 or uint16 (height, width) or (height, width, 3), or a list of them
         color : "gray", "bgr" or "rgb"
             What arrays hold; files say it themselves.
-        thorough : bool
-            Look again, more slowly, for tilted and cut off faces (see `fergit.use.detection.CascadeDetector`).
         name : str
             What messages call an array.
 
@@ -111,12 +120,12 @@ class ExpressionRecognizer:
             A file cannot be read, an array is no picture, is too large for OpenCV or the memory, or `color` is missing.
         """
         if isinstance(image, (list, tuple)):
-            return [self.predict(one, color, thorough, name) for one in image]
+            return [self.predict(one, color, name) for one in image]
         if isinstance(image, (str, Path)):
             image, color, name = read(image), "bgr", image
         try:
             gray = to_gray(image, color)
-            found = self.detect(gray, thorough)
+            found = self.detect(gray)
             if not found:
                 return []
             probabilities = self._probabilities(np.stack([crop(gray, one) for one in found]))
@@ -125,7 +134,7 @@ class ExpressionRecognizer:
             size = f"{image.shape[1]}x{image.shape[0]} pixels"
             raise FergitError(f"{name}: cannot be searched for faces, {size}; {why}") from None
         return [
-            Face(one.box, dict(zip(CLASSES, row.tolist(), strict=True)), one.confidence, one.tilt)
+            Face(one.box, dict(zip(self.classes, row.tolist(), strict=True)), one.confidence, one.tilt)
             for one, row in zip(found, probabilities, strict=True)
         ]
 
@@ -140,8 +149,8 @@ class ExpressionRecognizer:
 
         Returns
         -------
-        float32 (n, 7)
-            Probabilities in the order of `CLASSES`.
+        float32 (n, classes)
+            Probabilities in the order of `classes`.
 
         Raises
         ------
@@ -150,7 +159,7 @@ class ExpressionRecognizer:
         """
         grays = [to_gray(face, color) for face in faces]
         if not grays:
-            return np.empty((0, len(CLASSES)), np.float32)
+            return np.empty((0, len(self.classes)), np.float32)
         sized = [
             gray if gray.shape == (SIDE, SIDE) else cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
             for gray in grays
@@ -158,24 +167,35 @@ class ExpressionRecognizer:
         return self._probabilities(np.stack(sized))
 
     def _probabilities(self, faces):
-        """float32 (n, 7) of uint8 (n, 48, 48)."""
+        """float32 (n, classes) of uint8 (n, 48, 48)."""
         with self.network as network:
             return compute(network, faces)
 
 
+def read_classes(path):
+    """The classes of an ONNX file of `fergit.use.shipped.save_network`, which its end has as JSON: tuple of str."""
+    _, _, end = Path(path).read_bytes().rpartition(b"\x05about\x12")  # as ONNX writes a pair's key
+    text = end.decode("ascii", "replace")
+    try:
+        names = json.JSONDecoder().raw_decode(text, text.index("{"))[0]["classes"]
+        if len(names) > 1 and all(isinstance(name, str) for name in names):
+            return tuple(names)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise FergitError(f"{paths.relative(path)}: not a network that `python src/run.py ship` wrote")
+
+
 def read_network(path):
-    """OpenCV's network of an ONNX file that takes 48x48 faces and gives the seven expressions."""
-    name = paths.relative(path)
-    if not Path(path).is_file():
-        raise missing(path)
+    """OpenCV's network of an ONNX file that takes 48x48 faces and gives the classes that it names."""
+    classes = len(read_classes(path))
     try:
         network = cv2.dnn.readNetFromONNX(str(path))
         network.enableWinograd(False)  # a short cut in 3x3 convolutions that loses digits
         outputs = compute(network, np.zeros((1, SIDE, SIDE), np.uint8)).shape[1:]
     except cv2.error:
         outputs = None
-    if outputs != (len(CLASSES),):
-        raise FergitError(f"{name}: not a network of 48x48 faces and {len(CLASSES)} expressions")
+    if outputs != (classes,):
+        raise FergitError(f"{paths.relative(path)}: not a network of 48x48 faces and {classes} classes")
     return network
 
 
