@@ -31,7 +31,7 @@ def checkout(tmp_path_factory):
     folder = tmp_path_factory.mktemp("make") / "checkout"
     shutil.copytree(paths.ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "notebooks").mkdir()
-    for name in ("Makefile", "requirements.txt", "requirements-app.txt"):
+    for name in ("Makefile", *(path.name for path in paths.ROOT.glob("requirements*.txt"))):
         shutil.copy(paths.ROOT / name, folder)
     return folder
 
@@ -55,6 +55,19 @@ def test_an_unpacked_download_is_told_so_before_anything_is_installed(checkout):
     done = make(checkout, "repro")
     assert done.returncode and not (checkout / ".venv").exists()
     assert done.stdout.startswith("error: this folder is no Git repository") and done.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "locks"),
+    [
+        ((), ["requirements"]),
+        (("CLUSTER=1",), ["requirements", "requirements-cluster"]),
+        (("GPU=1", "CLUSTER=1"), ["requirements-gpu", "requirements-cluster"]),
+    ],
+)
+def test_ray_comes_on_top_of_what_is_asked_for(checkout, asked, locks):
+    done = make(checkout, "--dry-run", "setup", *asked)
+    assert re.findall(r"--require-hashes --requirement (\S+)\.txt", done.stdout) == locks, done.stdout
 
 
 def test_a_link_to_a_finished_environment_is_used_and_never_installed_into(finished):

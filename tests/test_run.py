@@ -179,3 +179,11 @@ def test_a_disk_that_takes_no_more_leaves_nothing_half_written(clone, stage, wha
     status, lines = said(process)
     assert status == 1 and len(lines) == 1 and what in lines[0] and "File too large" in lines[0]
     assert {folder: files(clone.root / "data" / folder) for folder in there} == there
+
+
+def test_dvcs_page_of_plots_says_what_it_lacks_without_a_network(clone):
+    (clone.root / "history.csv").write_text("epoch,accuracy\n1,0.5\n2,0.75\n")
+    done = clone.run("dvc", "plots", "show", "history.csv", "-o", "work/plots")
+    assert done.returncode == 0, done.stderr
+    page = (clone.root / "work/plots/index.html").read_text(encoding="utf-8")
+    assert "if (!window.vegaEmbed)" in page and "make site" in page and "0.75" in page and "<script src=" in page

@@ -182,5 +182,9 @@ def _cores(number):
                 free.append(core)
             if len(free) == number:
                 break
+        if free and len(free) < number:
+            raise FergitError(
+                f"node {platform.node()} has no {number} free cores: give `ray start --num-cpus` what it has"
+            )
         os.sched_setaffinity(0, free or every)
         yield
