@@ -2,7 +2,8 @@
 SHELL := bash
 PYTHON ?= python3
 # GPU=1 installs TensorFlow with its CUDA libraries (Linux, an NVIDIA driver of the machine's own).
-REQUIREMENTS := requirements$(if $(GPU),-gpu).txt
+# CLUSTER=1 adds Ray, for studies on several machines.
+REQUIREMENTS := requirements$(if $(GPU),-gpu).txt $(if $(CLUSTER),requirements-cluster.txt)
 VENV := .venv
 BIN := $(VENV)/bin
 SUPPORTED := import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say which: make PYTHON=python3.11")
@@ -15,12 +16,17 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/$(REQUIREMENTS)  ## make the environment .venv from the lock file (GPU=1: with CUDA)
+setup: $(addprefix $(VENV)/,$(REQUIREMENTS))  ## make the environment .venv from the lock files (GPU=1: with CUDA, CLUSTER=1: with Ray)
 	@echo '$(FIND)' > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/fergit.pth"
 
 # What the environment's Python does when it starts: it finds the package of the checkout that it is started in, so that
 # notebooks run by hand, in VS Code and by plain papermill. What src/run.py starts uses the code beside it, wherever that is.
 FIND := import os, sys; sys.path += [p for p in (os.path.abspath("../" * n + "src") for n in range(9)) if os.path.isdir(p + "/fergit")][:1]
+
+SIZE_requirements := 3.5 GB
+SIZE_requirements-gpu := more than 3.5 GB
+SIZE_requirements-app := 265 MB
+SIZE_requirements-cluster := 250 MB
 
 # The environment keeps a copy of the list that was installed, so a link to a finished one is taken as it is.
 $(VENV)/%.txt: %.txt
@@ -31,7 +37,7 @@ $(VENV)/%.txt: %.txt
 	  echo 'error: $(VENV) is a link, and what it leads to was not made from this $<; without the link, make builds an environment here'; exit 1; \
 	fi; \
 	$(PYTHON) -c '$(SUPPORTED)' || exit; \
-	echo 'installing into $(VENV): $(if $(findstring app,$<),265 MB,3.5 GB), some minutes'; \
+	echo 'installing into $(VENV): $(SIZE_$*), some minutes'; \
 	$(PYTHON) -m venv $(VENV) && \
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $< && \
 	cp $< $@
@@ -44,8 +50,8 @@ repro: setup  ## run the pipeline: whatever params.yaml asks for and is not ther
 # What DVC prints, without what it prints for each of a dozen stages beside their names: so that a run fits on a screen.
 BRIEFLY := ^$$|^> |^Stage .* skipping$$|^(Upd|Gener)ating lock file|^To (track|enable)|^[[:space:]]+(git|dvc) |^Use .dvc push
 
-app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765)
-	$(BIN)/python src/app.py $(if $(PORT),--port $(PORT))
+app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765, NETWORK=fergit-residual)
+	$(BIN)/python src/app.py $(if $(PORT),--port '$(PORT)') $(if $(NETWORK),--network '$(NETWORK)')
 
 lab: setup  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --LabApp.default_url=/lab/tree/notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -83,3 +89,4 @@ lock:  ## pin the newest versions that pyproject.toml allows (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra test pyproject.toml -o requirements.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --extra test --extra gpu -c requirements.txt pyproject.toml -o requirements-gpu.txt
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --group app -c requirements.txt -o requirements-app.txt
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --upgrade --group cluster -c requirements.txt -o requirements-cluster.txt

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from fergit.core.files import write_json
+from fergit.data.detection import FaceDetector
 from fergit.data.synthetic import draw_faces
-from fergit.use.detection import FaceDetector
 from fergit.use.tracking import Tracker
 
 RESULTS = Path(__file__).with_name("films.json")

@@ -1,17 +1,16 @@
-"""Whether our training computes what plain Keras computes: the losses of 200 steps side by side.
+"""Check that our training computes what plain Keras computes: the losses of 200 steps side by side, ``make losses``.
 
-Both paths start from the same weights and get the same batches of drawn faces and the same dropout masks. Ours has
-`layers.Convolution`, `layers.BatchNormalization` (ours in float32 only), `layers.trim` and `optimizer.FusedNadam`, the
-plain one Keras' own layers and Nadam. In float64 any difference but rounding would stay; in float32 rounding itself
-grows, since Nadam's first steps have the same size for a gradient of any size. How fast it grows without any change of
-ours is shown by a third path: the plain one again, each of its weights changed by at most one part in 2**23, the
-spacing of float32. Run as ``make losses``; it writes loss_curves.json.
+Both start from the same weights and get the same batches of drawn faces and the same dropout masks. Ours has
+`layers.Convolution`, `layers.BatchNormalization` (in float32 only), `layers.trim` and `optimizer.FusedNadam`; the plain
+one has Keras' own layers and Nadam. In float64 every difference but rounding would stay. In float32 rounding itself
+grows, because Nadam's first steps have the same size for a gradient of any size. A third training shows how fast: the
+plain one again, with each weight changed by at most one part in 2**23, the spacing of float32.
 """
 
 import argparse
 import json
-import subprocess
-import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from fergit.data.synthetic import draw_faces
 from fergit.engine import layers, network, optimizer, training
 from fergit.engine.backend import configure, describe_machine, keras
 
-RESULTS = Path(__file__).parent / "loss_curves.json"
+RESULTS = Path(__file__).with_name("loss_curves.json")
 DISTURBED = "plain, weights changed by 2**-23"
 PATHS = ("ours", "plain", DISTURBED)
 BATCH_SIZES = {"float32": 64, "float64": 8}  # convolutions in float64 are slow
@@ -30,18 +29,18 @@ SEED = 0
 
 
 def losses(path, precision, steps):
-    """The loss of each step: list of float."""
+    """The loss of each step, list of float; in a process of its own, because it changes Keras and our modules."""
     configure(SEED, "cpu")
     keras.config.set_floatx(precision)
     keras.config.set_dtype_policy(precision)
-    if precision == "float64":  # the head, too, which `build_network` keeps in float32
+    if precision == "float64":  # the head too, which `build_network` keeps in float32
         dense = keras.layers.Dense
         keras.layers.Dense = lambda *arguments, dtype, **settings: dense(*arguments, **settings)
     if path != "ours":
         network.Convolution = keras.layers.Conv2D
         network.BatchNormalization = keras.layers.BatchNormalization
     params = stage_params("train", dataset="fergit", model="residual", seed=SEED)
-    # Dropout and class weights on: the more that has to agree.
+    # With dropout and class weights, so that more has to agree.
     built = network.build_network("residual", seed=SEED, **params["network"] | {"dropout": 0.3})
     if path == DISTURBED:
         rng = np.random.default_rng(SEED)
@@ -49,55 +48,47 @@ def losses(path, precision, steps):
     if path == "ours":
         built = layers.trim(built)
     nadam = optimizer.FusedNadam if path == "ours" else keras.optimizers.Nadam
-    train = params["train"]
+    train = params["train"] | {"batch_size": BATCH_SIZES[precision]}
     steps_by = nadam(train["learning_rate"], beta_1=train["beta_1"], beta_2=train["beta_2"])
     built.compile(steps_by, "categorical_crossentropy", jit_compile=False)
 
     images, labels, _ = draw_faces(1280, SEED)
     weights = training.class_weights(labels, 7, "balanced")
-    settings = train | {"batch_size": BATCH_SIZES[precision]}
-    batches = training.AugmentedBatches(images, labels, weights, SEED, 1, settings, params["augmentation"])
-    found = []
-    while len(found) < steps:
-        for i in range(min(len(batches), steps - len(found))):
+    batches = training.AugmentedBatches(images, labels, weights, SEED, 1, train, params["augmentation"])
+    curve = []
+    while len(curve) < steps:
+        for i in range(min(len(batches), steps - len(curve))):
             built.reset_metrics()  # or Keras reports the mean of all steps so far
-            found.append(float(built.train_on_batch(*batches[i])))
+            curve.append(float(built.train_on_batch(*batches[i])))
         batches.on_epoch_end()
-    return found
+    return curve
+
+
+def compare(precision, steps):
+    """The curves of all paths, and how far each is from plain Keras at some steps."""
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
+        curves = dict(zip(PATHS, pool.map(losses, PATHS, [precision] * 3, [steps] * 3), strict=True))
+    apart = {path: np.abs(np.divide(curves[path], curves["plain"]) - 1) for path in PATHS if path != "plain"}
+    shown = [step for step in (1, 10, 50, 100, steps) if step <= steps]
+    return (
+        {path: [float(f"{loss:.9g}") for loss in curve] for path, curve in curves.items()},
+        {path: {f"step {step}": float(f"{one[step - 1]:.2g}") for step in shown} for path, one in apart.items()},
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--path", choices=PATHS, help=argparse.SUPPRESS)
-    parser.add_argument("--precision", choices=BATCH_SIZES, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.path:
-        print(json.dumps(losses(arguments.path, arguments.precision, arguments.steps)))
-        return
+    parser.add_argument("--trial", action="store_true", help="two steps; write nothing")
+    trial = parser.parse_args().trial
     configure(SEED, "cpu")
     results = {"batch_sizes": BATCH_SIZES, "machine": describe_machine()}
     results |= {"relative_difference_from_plain": {}, "losses": {}}
     for precision in BATCH_SIZES:
-        curves = {}
-        for path in PATHS:
-            command = [sys.executable, __file__, "--path", path, "--precision", precision]
-            command += ["--steps", str(arguments.steps)]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            curves[path] = json.loads(done.stdout.splitlines()[-1])
-        plain = np.array(curves["plain"])
-        results["losses"][precision] = {path: [float(f"{x:.9g}") for x in curve] for path, curve in curves.items()}
-        results["relative_difference_from_plain"][precision] = {
-            path: {
-                f"step {step}": float(f"{abs(curves[path][step - 1] / plain[step - 1] - 1):.2g}")
-                for step in (1, 10, 50, 100, arguments.steps)
-                if step <= arguments.steps
-            }
-            for path in PATHS
-            if path != "plain"
-        }
-        print(precision, json.dumps(results["relative_difference_from_plain"][precision], indent=1), flush=True)
-    files.write_json(RESULTS, results)
+        curves, apart = compare(precision, 2 if trial else 200)
+        results["losses"][precision], results["relative_difference_from_plain"][precision] = curves, apart
+        print(precision, json.dumps(apart, indent=1), flush=True)
+    if not trial:
+        files.write_json(RESULTS, results)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure what `fergit.use.detection` is built on: which detector, and how a face is cut out.
+"""Measure what `fergit.data.detection` is built on: which detector, and how a face is cut out.
 
     python benchmarks/photographs.py FOLDER...
 
@@ -21,9 +21,9 @@ import numpy as np
 from fergit.core import paths
 from fergit.core.faces import load_processed
 from fergit.core.files import write_json
-from fergit.data import splits
-from fergit.use import detection, photographs
-from fergit.use.detection import FaceDetector, crop
+from fergit.data import detection, splits
+from fergit.data.detection import FaceDetector, crop
+from fergit.use import photographs
 from fergit.use.recognizer import ExpressionRecognizer
 
 sys.path.insert(0, str(paths.WORK / "peers"))

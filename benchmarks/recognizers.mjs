@@ -1,13 +1,13 @@
-// The peers of recognizers.py that are written in JavaScript; the same orders, the same answers:
-// node recognizers.mjs NAME FOLDER CORES, where FOLDER has node_modules. They compute by TensorFlow.js in WebAssembly.
+// The peers of recognizers.py that are written in JavaScript. They compute by TensorFlow.js in WebAssembly.
+//
+// node recognizers.mjs NAME FOLDER CORES, where FOLDER has node_modules, first prints a line of JSON: what was loaded, or
+// what is missing. Then it answers each line of JSON on standard input: {"crops": uint8 (n, side, side) in base64,
+// "side": 48, "batch": 64} gives "probabilities", n times 7 in the order of EXPRESSIONS, and the "seconds" of each call.
 
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import readline from "node:readline";
-
-const CLASSES = ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]; // the order of the answers
-const BATCH = 64;
 
 const [name, folder, cores] = process.argv.slice(2);
 const require = createRequire(path.resolve(folder, "node_modules") + path.sep);
@@ -82,28 +82,17 @@ async function human() {
 
 const LOADERS = { "face-api": faceApi, human };
 
-async function answer(recognizer, order) {
-  const images = fs.readFileSync(order.file);
-  const pixels = order.side ** 2;
-  const n = images.length / pixels;
-  const some = (first, count) => Uint8Array.from(images.subarray(first * pixels, (first + count) * pixels));
-  if (order.do === "predict") {
-    const found = [];
-    for (let row = 0; row < n; row += BATCH) {
-      found.push(...(await recognizer.predict(some(row, Math.min(BATCH, n - row)), order.side)));
-    }
-    if (found.length !== n * CLASSES.length) throw new Error(`${found.length} probabilities for ${n} images`);
-    fs.writeFileSync(order.out, Buffer.from(Float32Array.from(found).buffer));
-    return { images: n };
-  }
+async function answer(recognizer, { crops, side, batch }) {
+  const images = Uint8Array.from(Buffer.from(crops, "base64"));
+  const pixels = side ** 2;
+  const probabilities = [];
   const seconds = [];
-  for (let call = 0; call <= order.calls; call += 1) {
-    const crops = some((call * order.batch) % (n - order.batch + 1), order.batch);
+  for (let first = 0; first < images.length; first += batch * pixels) {
     const begin = performance.now();
-    await recognizer.predict(crops, order.side);
+    probabilities.push(...(await recognizer.predict(images.slice(first, first + batch * pixels), side)));
     seconds.push((performance.now() - begin) / 1000);
   }
-  return { seconds: seconds.slice(1) };
+  return { probabilities, seconds };
 }
 
 async function main() {

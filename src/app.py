@@ -15,25 +15,19 @@ except ModuleNotFoundError as missing:
         "has, and runs the app in it"
     ) from None
 
-EPILOG = """The page answers to this machine alone, and pictures stay on it: nothing is stored or sent elsewhere.
-Ctrl-C ends it.
-"""
-
 
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="app.py",
         description="A page for the browser that names the expressions in pictures and of what a camera sees.",
-        epilog=EPILOG,
+        epilog="It answers to this machine alone, and pictures stay on it: nothing is stored or sent. Ctrl-C ends it.",
     )
-    parser.add_argument("--port", type=int, default=8765, metavar="N", help="8765 unless told; 0: any that is free")
-    parser.add_argument(
-        "--smallest",
-        type=float,
-        default=0.1,
-        metavar="SHARE",
-        help="smallest face sought, as a share of the picture's shorter side (0.1); half of it: four times as long",
-    )
+    add = parser.add_argument
+    add("--port", type=int, default=8765, metavar="N", help="8765 unless told; 0: any that is free")
+    smallest = "smallest face sought, as a share of the picture's shorter side (0.1); half of it: four times as long"
+    add("--smallest", type=float, default=0.1, metavar="SHARE", help=smallest)
+    network = "a network in models/ that `src/run.py ship` wrote (fergit-residual), or its ONNX file"
+    add("--network", default="fergit-residual", metavar="NAME", help=network)
     options = parser.parse_args(arguments)
     if options.port and not 1024 <= options.port <= 65535:
         parser.error(f"--port is {options.port}; allowed: 0, or 1024 to 65535")
@@ -43,10 +37,11 @@ def parse(arguments):
 
 
 def main(arguments=None, recognizer=None):
-    """Run the app until Ctrl-C; the exit status. `recognizer` stands in for the shipped one."""
+    """Run the app until Ctrl-C; the exit status. `recognizer` stands in for the network's."""
     options = parse(arguments)
     try:
-        asyncio.run(app.serve(recognizer or ExpressionRecognizer(smallest=options.smallest), options.port))
+        recognizer = recognizer or ExpressionRecognizer(options.network, options.smallest)
+        asyncio.run(app.serve(recognizer, options.port))
     except KeyboardInterrupt:
         sys.stdout.flush()
         os._exit(0)  # a decoder that is still at work in its thread would hold up Python's own end, or break it

@@ -68,6 +68,12 @@ def parse(arguments):
         metavar="SHARE",
         help="smallest face sought, as a share of the picture's shorter side (0.05); half of it: four times as long",
     )
+    parser.add_argument(
+        "--network",
+        default="fergit-residual",
+        metavar="NAME",
+        help="a network in models/ that `src/run.py ship` wrote (fergit-residual), or its ONNX file",
+    )
     options = parser.parse_args(arguments)
     if not options.paths and options.camera is None and not options.url:
         parser.error("name a photograph, a film or a folder, or --camera 0, or --url ADDRESS")
@@ -101,6 +107,7 @@ class Job:
         sources = {source for source, _ in self.inputs}
         self.films = {one for one in sources if not isinstance(one, Path) or photographs.is_film(one)}
         self.claim(options)
+        self.longest = max(10, *(len(shown(name)) for name in recognizer.classes))  # of the labels
         self.width = max((len(shown(path)) for path, _ in self.inputs), default=0)
 
     def collect(self, path):
@@ -154,9 +161,10 @@ class Job:
 
     def row(self, *cells):
         name, number, label, probability, box, confidence = cells
-        self.say(
-            f"{name:<{self.width}}  {number:>4}  {label:<10}  {probability:>11}  {box:>24}  {confidence:>9}".rstrip()
+        line = (
+            f"{name:<{self.width}}  {number:>4}  {label:<{self.longest}}  {probability:>11}  {box:>24}  {confidence:>9}"
         )
+        self.say(line.rstrip())
 
     def run(self):
         if len(self.films) < len({source for source, _ in self.inputs}):
@@ -181,7 +189,7 @@ class Job:
             writer.add(str(path), faces)
         for number, face in enumerate(faces, start=1):
             box = ", ".join(map(str, face.box))
-            self.row(shown(path), number, face.label, f"{face.probability:.0%}", box, f"{face.confidence:.2f}")
+            self.row(shown(path), number, shown(face.label), f"{face.probability:.0%}", box, f"{face.confidence:.2f}")
         if not faces:
             self.row(shown(path), "", "no face", "", "", "")
         if self.annotated:
@@ -196,7 +204,7 @@ class Job:
 
     def film(self, source, target):
         film = Film(source, self.options.every, self.options.fps)
-        course, tracker, said = Course(shown(film.name)), Tracker(), None
+        course, tracker, said = Course(shown(film.name), self.recognizer.classes), Tracker(), None
         self.courses.append(course)
         with contextlib.ExitStack() as stack:
             copy = None
@@ -215,7 +223,7 @@ class Job:
                         copy.add(annotate(frame, faces), seconds)
                     if film.live and faces and faces[0].label != said:
                         said = faces[0].label
-                        self.say(f"{seconds:8.1f} s  {said:<10} {faces[0].probability:>4.0%}")
+                        self.say(f"{seconds:8.1f} s  {shown(said):<10} {faces[0].probability:>4.0%}")
                 course.close(film.end)
                 if copy:
                     copy.end = film.end
@@ -231,12 +239,13 @@ class Job:
 
 def run(options, recognizer):
     """Run the command; its exit status. However it ends, tables hold what was found until then."""
-    job, status = Job(options, recognizer or ExpressionRecognizer(smallest=options.smallest)), 0
+    job, status = Job(options, recognizer or ExpressionRecognizer(options.network, options.smallest)), 0
     with contextlib.ExitStack() as files:
         # Opened first, so that what cannot be written is known before the work.
-        for kind, path in ((CsvFile, options.csv and job.csv), (JsonFile, options.json and job.json)):
-            if path:
-                job.writers.append(kind(files.enter_context(open_output(path))))
+        if options.csv:
+            job.writers.append(CsvFile(files.enter_context(open_output(job.csv)), job.recognizer.classes))
+        if options.json:
+            job.writers.append(JsonFile(files.enter_context(open_output(job.json))))
         timeline = job.timeline and files.enter_context(open_output(job.timeline))
         try:
             job.run()

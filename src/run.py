@@ -4,6 +4,7 @@ A stage gets just the keys of params.yaml that dvc.yaml lists for it.
 """
 
 import argparse
+import functools
 import inspect
 import sys
 
@@ -11,7 +12,7 @@ try:
     from fergit.core import paths
     from fergit.core.errors import FergitError
     from fergit.core.files import keep_newest, write_text
-    from fergit.core.params import tracked_params
+    from fergit.core.params import stage_params, tracked_params
     from fergit.runner import schema, variants
 except ModuleNotFoundError as missing:
     raise SystemExit(
@@ -21,29 +22,31 @@ except ModuleNotFoundError as missing:
 
 
 def check():
+    """Check params.yaml and studies/params.yaml."""
     variants.check_studies()
     # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 
 
 def fetch(dataset):
+    """Find, draw or download a data set's files and verify them."""
     from fergit.data import sources
 
-    sources.fetch(dataset, _params("fetch", dataset=dataset))
+    sources.fetch(dataset, stage_params("fetch", _params("fetch", dataset=dataset), dataset=dataset))
 
 
 def reconstruction():
+    """Derive the networks' layout from the paper."""
     _notebook("reconstruction", "00-reconstruction", paths.results("reconstruction"))
 
 
 def preprocess(dataset):
+    """Make a data set's images, labels and parts."""
     _notebook("preprocess", "01-preprocess", paths.results(dataset), dataset=dataset)
 
 
 def train(dataset, model, seed):
-    seeds = schema.load_params()["seeds"]
-    if seed not in seeds:
-        raise FergitError(f"seed is {seed}; allowed: those of params.yaml, {', '.join(map(str, seeds))}")
+    """Train one network with one seed."""
     folder = paths.results(dataset, model, seed)
     _notebook("train", "02-train", folder, dataset=dataset, model=model, seed=seed)
     # The newest stay, a study's among them: should results be lost or touched, they come back without training.
@@ -51,31 +54,28 @@ def train(dataset, model, seed):
 
 
 def predict(dataset, model):
+    """Predict the validation and test images with all seeds of a network."""
     from fergit.runner.execute import set_environment
 
     params = _params("predict", dataset=dataset, model=model)
     set_environment()  # before Keras is imported
-    from fergit.core import faces, predictions
     from fergit.engine import trained
 
-    seen = faces.load_processed(dataset, ("validation", "test"))
-    probabilities = {}
-    for seed in params["seeds"]:
-        network, _ = trained.load_trained(dataset, model, seed)
-        probabilities[seed] = trained.predict(network, seen.images, params["predict"]["mirror"])
-    table = predictions.predictions_table(seen.classes, seen.sample_id, seen.labels, probabilities, seen.split)
-    predictions.write_predictions(paths.results(dataset, model) / "predictions.csv", table)
+    trained.predict_heldout(dataset, model, params)
 
 
 def evaluate(dataset, model):
+    """Evaluate a network, all its seeds, on the test set."""
     _notebook("evaluate", "03-evaluate", paths.results(dataset, model), dataset=dataset, model=model)
 
 
 def report(dataset):
+    """Compare the networks and check the paper's claims."""
     _notebook("report", "04-report", paths.report(dataset), dataset=dataset)
 
 
 def study(name):
+    """Train and test what a study of studies/params.yaml asks for."""
     from fergit.runner import studies
     from fergit.runner.execute import set_environment
 
@@ -83,31 +83,48 @@ def study(name):
     studies.run(name)
 
 
+def cluster(names):
+    """Train on a Ray cluster what the pipeline and studies ask for, for `dvc repro` to take up."""
+    from fergit.runner import cluster
+    from fergit.runner.execute import set_environment
+
+    set_environment()
+    cluster.run(names)
+
+
 def study_report(name):
+    """Say what a study found."""
     _notebook("studies/dvc.yaml:report", "05-study", paths.study(name), name=name)
 
 
 def leaks(dataset):
+    """Measure what copies, sources and labels do to the accuracy."""
     _notebook("studies/dvc.yaml:leaks", "06-leaks", paths.leaks(dataset), dataset=dataset)
 
 
 def gradcam(dataset):
+    """Show which parts of the face the residual network's labels come from."""
     _notebook("studies/dvc.yaml:gradcam", "08-gradcam", paths.gradcam(dataset), dataset=dataset, model="residual")
 
 
 def ship(dataset, model, seed):
+    """Write a trained network as models/<dataset>-<model>.npz and .onnx."""
     from fergit.use import shipped
 
-    shipped.ship(dataset, model, seed)
+    stem = paths.relative(shipped.ship(dataset, model, seed))
+    name = stem.removeprefix("models/")
+    print(f"wrote {stem}.npz and .onnx; `python src/predict.py --network {name} photo.jpg` uses it")
 
 
 def card(dataset, model):
+    """Measure a shipped network: each class, rounding, worse images; its card in models/README.md."""
     from fergit.use import card
 
     _notebook("studies/dvc.yaml:card", "09-card", card.folder(dataset, model), dataset=dataset, model=model)
 
 
 def pages():
+    """Fill README.md, REPLICATION.md and docs/ in from docs/templates, and models/README.md's card."""
     from fergit.pages import documents
     from fergit.use import card
 
@@ -118,9 +135,11 @@ def pages():
 
 
 def site():
+    """Write all pages and executed notebooks as a website that needs no network."""
     from fergit.use import site
 
-    site.build(paths.WORK / "site")
+    for note in site.build(paths.WORK / "site"):
+        print(f"note: {note}", file=sys.stderr)
     print(f"open {paths.relative(paths.WORK / 'site' / 'index.html')} in a browser")
 
 
@@ -130,36 +149,32 @@ def _notebook(stage, notebook, folder, **items):
     execute_notebook(notebook, folder / f"{notebook}.ipynb", items | {"params": _params(stage, **items)})
 
 
+load_params = functools.cache(schema.load_params)  # read and checked once
+
+
 def _params(stage, **items):
     """What dvc.yaml lists for a stage, once all of params.yaml is known to be valid."""
-    schema.load_params()
-    return tracked_params(stage, **items)
+    values = load_params()
+    if items.get("seed", values["seeds"][0]) not in (seeds := values["seeds"]):
+        raise FergitError(f"seed is {items['seed']}; allowed: those of params.yaml, {', '.join(map(str, seeds))}")
+    return tracked_params(stage, {paths.PARAMS: values}, **items)
 
 
-STAGES = {
-    check: "check params.yaml and studies/params.yaml",
-    reconstruction: "derive the networks' layout from the paper",
-    fetch: "find, draw or download a data set's files and verify them",
-    preprocess: "make a data set's images, labels and parts",
-    train: "train one network with one seed",
-    predict: "predict the validation and test images with all seeds of a network",
-    evaluate: "evaluate a network, all its seeds, on the test set",
-    report: "compare the networks and check the paper's claims",
-    study: "train and test what a study of studies/params.yaml asks for",
-    study_report: "say what a study found",
-    leaks: "measure what copies, sources and labels do to the accuracy",
-    gradcam: "show which parts of the face the residual network's labels come from",
-    ship: "write a trained network as models/<dataset>-<model>.npz and .onnx",
-    card: "measure a shipped network: each class, rounding, worse images; its card in models/README.md",
-    pages: "fill README.md, REPLICATION.md and docs/ in from docs/templates, and models/README.md's card",
-    site: "write all pages and executed notebooks as a website that needs no network",
-}
+STAGES = [check, reconstruction, fetch, preprocess, train, predict, evaluate, report, study, cluster, study_report]
+STAGES += [leaks, gradcam, ship, card, pages, site]
+
+
+def known_dataset(name):
+    if name not in (known := schema.datasets(load_params())):
+        raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (params.yaml has {', '.join(known)})")
+    return name
 
 
 ARGUMENTS = {
-    "dataset": {"choices": schema.Dataset.__args__, "help": f"one of {', '.join(schema.Dataset.__args__)}"},
+    "dataset": {"type": known_dataset, "help": "one that has a block in params.yaml, such as synthetic or ckplus"},
     "model": {"choices": schema.Network.__args__, "help": f"the network: {' or '.join(schema.Network.__args__)}"},
     "seed": {"type": int, "help": "a whole number, one of params.yaml's seeds"},
+    "names": {"nargs": "+", "help": "pipeline, or studies of studies/params.yaml"},
     "name": {"help": "of a study in studies/params.yaml"},
 }
 
@@ -172,7 +187,8 @@ def parser():
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=20),
     )
     stages = parser.add_subparsers(title="stages", required=True, metavar="stage", help="its arguments: what it does")
-    for stage, description in STAGES.items():
+    for stage in STAGES:
+        description = stage.__doc__[0].lower() + stage.__doc__[1:-1]
         names = list(inspect.signature(stage).parameters)
         takes = f"{' '.join(names).upper()}: " if names else ""
         own = stages.add_parser(stage.__name__.replace("_", "-"), help=takes + description, description=description)
@@ -183,8 +199,8 @@ def parser():
 
 
 def main():
-    items = vars(parser().parse_args())
     try:
+        items = vars(parser().parse_args())
         items.pop("stage")(**items)
     except KeyboardInterrupt:
         print("error: interrupted; `dvc repro` goes on where it was", file=sys.stderr)

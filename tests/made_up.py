@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fergit.analysis import metrics
-from fergit.core import paths
+from fergit.core import params, paths
 from fergit.core.predictions import predictions_table, read_predictions, write_predictions
 from fergit.paper import published
 
@@ -46,7 +46,7 @@ def training(dataset="fergit", model="residual", trained=True, epochs=100, **cha
 
 def write_results(dataset, model, seeds=(0,), recalls=None, **changes):
     """Results of a network with just these recalls on the paper's supports: the first images of a class are right."""
-    table = published.table(dataset, model) or published.TABLE_3
+    table = published.TABLES.get((dataset, model)) or published.TABLE_3
     recalls = table["recall"] if recalls is None else recalls
     labels = np.repeat(np.arange(7), table["support"])
     place = np.concatenate([np.arange(n) for n in table["support"]])
@@ -71,6 +71,25 @@ def write_results(dataset, model, seeds=(0,), recalls=None, **changes):
         history.to_csv(own / "history.csv", index=False)
     parts = (read_predictions(file, split) for split in ("test", "validation"))
     (folder / "metrics.json").write_text(json.dumps(metrics.summarize(*parts, dict.fromkeys(seeds, about), EVALUATE)))
+
+
+def write_study(name):
+    """Results of a study of studies/params.yaml: all that it asks for, each run a little worse than the one before."""
+    study, rows, tables = params.read(paths.STUDIES)["studies"][name], [], []
+    classes = published.CKPLUS_CLASSES if study["dataset"] == "ckplus" else published.FERGIT_CLASSES
+    ids = [f"i{i:03d}" for i in range(98)]
+    for model in study["models"]:
+        for place, variant in enumerate(map(str, study["values"])):
+            for seed in study["seeds"]:
+                hits = np.arange(98) >= 2 + place + seed
+                values = np.eye(7)[np.where(hits, np.arange(98), np.arange(98) + 1) % 7]
+                table = predictions_table(classes, ids, np.arange(98) % 7, {seed: values})
+                tables.append(table.assign(group=[f"S{i % 20}" for i in range(98)], variant=variant, network=model))
+                shares = dict.fromkeys(("validation_accuracy", "train_accuracy", "accuracy"), hits.mean())
+                rows.append({"variant": variant, "network": model, "seed": seed, "trained": True} | shares)
+    paths.study(name).mkdir(parents=True)
+    pd.concat(tables).to_csv(paths.study(name) / "predictions.csv", index=False)
+    pd.DataFrame(rows).to_csv(paths.study(name) / "trainings.csv", index=False)
 
 
 def write_copies(dataset, model="residual", votes=True):

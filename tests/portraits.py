@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from fergit.data.detection import FaceDetector
 from fergit.data.synthetic import draw_faces
-from fergit.use.detection import FaceDetector
 from fergit.use.recognizer import CLASSES, ExpressionRecognizer
 
 
@@ -12,6 +12,7 @@ class Recognizer(ExpressionRecognizer):
     """The real detector; the "network" says happy for bright faces, sad for dark ones."""
 
     def __init__(self):
+        self.classes = CLASSES
         self.detect = FaceDetector()
 
     def _probabilities(self, faces):

@@ -218,10 +218,14 @@ def test_data_external_may_be_read_only(clone):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_notebooks_carry_no_secret_and_no_name_of_the_machine(clone):
+def test_forced_again_every_byte_is_the_same_without_a_secret_or_a_name_of_the_machine(clone):
     env = {"KAGGLE_KEY": "0123456789abcdef", "SOME_TOKEN": "fedcba9876543210"}
+    before = clone.sums()
+    clone.forget_checkpoints()
     done = clone.run("dvc", "repro", "--force", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "| epoch 1/1 |" in done.stdout + done.stderr
+    assert clone.sums() == before
     for file in (clone.root / "results").rglob("*"):
         if file.is_file():
             text = file.read_bytes()

@@ -188,3 +188,11 @@ def test_what_runs_again_after_a_change(finished):
         *(f"predict@{dataset}-{model}" for dataset, model in pairs),
         *(f"train@{name}" for name in studies["studies"]),
     }
+
+
+def test_every_test_that_reliability_names_is_there():
+    named = re.findall(r"`((?:test_|torture)\w*(?:\.py)?)`", (paths.ROOT / "docs/reliability.md").read_text("utf-8"))
+    files = {file.name: file.read_text(encoding="utf-8") for file in (paths.ROOT / "tests").rglob("*.py")}
+    whole = "\n".join(files.values())
+    assert len(named) > 50
+    assert not [name for name in named if name not in files and f"def {name}(" not in whole]

@@ -29,6 +29,14 @@ def lab_command():
     return [sys.executable, "-m", "jupyter", *arguments]
 
 
+def test_root_alone_is_allowed_as_root(monkeypatch, tmp_path):
+    for user in ("0", "1000"):
+        (tmp_path / "id").write_text(f"#!/bin/sh\necho {user}\n")
+        (tmp_path / "id").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+        assert ("--allow-root" in lab_command()) == (user == "0")
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -42,7 +50,7 @@ def lab(tmp_path):
     env = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
     port = free_port()
     process = subprocess.Popen(
-        [*lab_command(), "--no-browser", "--allow-root", f"--port={port}"],
+        [*lab_command(), "--no-browser", f"--port={port}"],
         cwd=paths.ROOT,
         env=env | {"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "JUPYTER_RUNTIME_DIR": str(home / "runtime")},
         stdout=subprocess.DEVNULL,

@@ -1,6 +1,8 @@
 """The environment that make builds: when it refuses to, and which checkout's code its Python finds."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,20 +25,21 @@ def bare(**changes):
     return {name: value for name, value in os.environ.items() if name not in inherited} | changes
 
 
-@pytest.fixture
-def checkout(tmp_path):
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
     """A folder with what `make setup` and a notebook need, and no environment."""
-    folder = tmp_path / "checkout"
+    folder = tmp_path_factory.mktemp("make") / "checkout"
     shutil.copytree(paths.ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "notebooks").mkdir()
-    for name in ("Makefile", "requirements.txt", "requirements-app.txt"):
+    for name in ("Makefile", *(path.name for path in paths.ROOT.glob("requirements*.txt"))):
         shutil.copy(paths.ROOT / name, folder)
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def finished(checkout):
-    """The checkout with a finished environment: this one's packages, seen through another's Python."""
+    """A copy of it with a finished environment: this one's packages, seen through another's Python."""
+    checkout = Path(shutil.copytree(checkout, checkout.parent / "finished"))
     (checkout / ".git").mkdir()
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", ".venv"], cwd=checkout, check=True)
     [packages] = (checkout / ".venv" / "lib").glob("python*/site-packages")
@@ -54,14 +57,28 @@ def test_an_unpacked_download_is_told_so_before_anything_is_installed(checkout):
     assert done.stdout.startswith("error: this folder is no Git repository") and done.stdout.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "locks"),
+    [
+        ((), ["requirements"]),
+        (("CLUSTER=1",), ["requirements", "requirements-cluster"]),
+        (("GPU=1", "CLUSTER=1"), ["requirements-gpu", "requirements-cluster"]),
+    ],
+)
+def test_ray_comes_on_top_of_what_is_asked_for(checkout, asked, locks):
+    done = make(checkout, "--dry-run", "setup", *asked)
+    assert re.findall(r"--require-hashes --requirement (\S+)\.txt", done.stdout) == locks, done.stdout
+
+
 def test_a_link_to_a_finished_environment_is_used_and_never_installed_into(finished):
-    (finished / ".venv").rename(finished.parent / "venv")
-    (finished / ".venv").symlink_to("../venv")
-    os.utime(finished / "requirements.txt")  # a fresh clone's is newer than any environment
-    assert make(finished, "setup").returncode == 0
-    with (finished / "requirements.txt").open("a") as file:
+    twin = finished.parent / "twin"  # without its own environment
+    shutil.copytree(finished, twin, ignore=shutil.ignore_patterns(".venv"))
+    (twin / ".venv").symlink_to("../finished/.venv")
+    os.utime(twin / "requirements.txt")  # a fresh clone's is newer than any environment
+    assert make(twin, "setup").returncode == 0
+    with (twin / "requirements.txt").open("a") as file:
         file.write("# another\n")
-    done = make(finished, "setup")
+    done = make(twin, "setup")
     assert done.returncode and done.stdout.startswith("error: .venv is a link") and done.stdout.count("\n") == 1
 
 
@@ -99,3 +116,16 @@ def test_plain_papermill_finds_the_package(finished):
     assert done.returncode == 0, done.stderr
     [cell] = nbformat.read(finished / "out.ipynb", as_version=4).cells
     assert Path(cell.outputs[0].text.strip()) == finished
+
+
+def test_containers_type_readmes_own_command():
+    """No Docker is needed to see that they do; building the images is not tested."""
+    docker = (paths.ROOT / "Dockerfile").read_text(encoding="utf-8")
+    container = json.loads((paths.ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    readme = (paths.ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.search("```\n(make .*)\n```", readme)[1]
+    assert f"\nRUN {command}\n" in docker and container["postCreateCommand"] == command
+    assert (paths.ROOT / ".devcontainer" / container["build"]["dockerfile"]).samefile(paths.ROOT / "Dockerfile")
+    assert f" AS {container['build']['target']}\n" in docker
+    copied = re.search("COPY (.*) ./\n", docker)[1].split()
+    assert all((paths.ROOT / name).is_file() for name in copied)

@@ -12,15 +12,13 @@ from packaging.utils import canonicalize_name
 from fergit.core import paths
 
 FILE = tomllib.loads((paths.ROOT / "pyproject.toml").read_text())
-ALWAYS, EXTRAS, APP = (
-    FILE["project"]["dependencies"],
-    FILE["project"]["optional-dependencies"],
-    FILE["dependency-groups"]["app"],
-)
+ALWAYS, EXTRAS = FILE["project"]["dependencies"], FILE["project"]["optional-dependencies"]
+APP, CLUSTER = FILE["dependency-groups"]["app"], FILE["dependency-groups"]["cluster"]
 DECLARED = {
     "requirements.txt": ALWAYS + EXTRAS["test"],
     "requirements-gpu.txt": ALWAYS + EXTRAS["test"] + EXTRAS["gpu"],
     "requirements-app.txt": APP,
+    "requirements-cluster.txt": CLUSTER,
 }
 
 
@@ -52,9 +50,11 @@ def test_every_pin_has_a_hash_and_no_address(name):
 
 
 def test_the_lock_files_agree():
-    plain, gpu, app = map(pinned, DECLARED)
+    plain, gpu, app, cluster = map(pinned, DECLARED)
     assert {name: gpu.get(name) for name in plain} == plain
     assert {name: plain.get(name) for name in app} == app
+    both = cluster.keys() & plain
+    assert len(both) >= 10 and {name: cluster[name] for name in both} == {name: plain[name] for name in both}
 
 
 def test_the_app_needs_no_tensorflow():
@@ -76,6 +76,6 @@ def test_another_python_is_one_clear_line(tmp_path, version):
 
 def test_licences_of_all_direct_dependencies_are_listed():
     text = (paths.ROOT / "docs" / "dependencies.md").read_text()
-    declared = ALWAYS + APP + sum(EXTRAS.values(), [])
+    declared = ALWAYS + APP + CLUSTER + sum(EXTRAS.values(), [])
     for requirement in map(Requirement, declared):
         assert f"| {requirement.name} |" in text, requirement.name

@@ -13,7 +13,9 @@ import psutil
 import pytest
 from clone import Clone
 
-from fergit.core import paths
+import run as command
+from fergit.core import params, paths
+from fergit.runner import execute, schema
 
 
 def run(root, *arguments, **options):
@@ -48,8 +50,11 @@ def files(folder):
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
+    """A clone with a few drawn faces, fetched and preprocessed."""
     clone = Clone(tmp_path_factory.mktemp("run") / "clone")
     clone.set(fetch__draw__images=400, synthetic__split__held_out=0.4)
+    for stage in ("fetch", "preprocess"):
+        assert said(run(clone.root, stage, "synthetic"))[0] == 0
     return clone
 
 
@@ -57,14 +62,23 @@ def test_help_says_what_each_stage_takes():
     def words(*arguments):
         return " ".join(run(paths.ROOT, *arguments, "--help").communicate()[0].split())
 
+    help = words()
     for line in (
         "train DATASET MODEL SEED: train one network with one seed",
         "check check params.yaml",
-        "DATASET one of synthetic, fer2013, fergit, ckplus",
+        "DATASET one that has a block in params.yaml",
         "example: python src/run.py train synthetic residual 0",
     ):
-        assert line in words()
+        assert line in help
     assert "SEED a whole number" in words("train")
+
+
+def here(monkeypatch, capsys, *arguments):
+    """The same in this process: the exit status and the lines on standard error."""
+    monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    return ended.value.code, capsys.readouterr().err.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -77,14 +91,25 @@ def test_help_says_what_each_stage_takes():
         (("train", "synthetic", "basic", "one"), "argument SEED: invalid int value: 'one'"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, message):
-    status, lines = said(run(paths.ROOT, *arguments))
-    assert status == 2 and message in lines[-1] and not any("Traceback" in line for line in lines)
+def test_wrong_arguments_are_named(arguments, message, monkeypatch, capsys):
+    status, lines = here(monkeypatch, capsys, *arguments)
+    assert status == 2 and message in lines[-1]
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "studies/dvc.yaml:leaks"])
+def test_params_yaml_is_read_once_a_stage(monkeypatch, stage):
+    seen, read = [], params.read
+    for module in (params, schema):
+        monkeypatch.setattr(module, "read", lambda path: seen.append(path) or read(path))
+    command.load_params.cache_clear()
+    command.known_dataset("synthetic")
+    command._params(stage, dataset="synthetic", model="basic", seed=0)
+    assert seen.count(paths.PARAMS) == 1
 
 
 @pytest.mark.parametrize("seed", ["7", "-1"])
-def test_a_seed_that_params_yaml_has_not_is_refused(seed):
-    status, lines = said(run(paths.ROOT, "train", "synthetic", "basic", "--", seed))
+def test_a_seed_that_params_yaml_has_not_is_refused(seed, monkeypatch, capsys):
+    status, lines = here(monkeypatch, capsys, "train", "synthetic", "basic", "--", seed)
     assert status == 1 and lines == [f"error: seed is {seed}; allowed: those of params.yaml, 0"]
 
 
@@ -101,17 +126,16 @@ def test_a_python_without_the_packages_is_named():
         ("torch", "KERAS_BACKEND is 'torch', which is not installed; `.venv/bin/pip install torch`"),
     ],
 )
-def test_a_backend_that_is_not_there_is_named(monkeypatch, backend, message):
+def test_a_backend_that_is_not_there_is_named(monkeypatch, capsys, backend, message):
     if backend == "torch" and importlib.util.find_spec("torch"):
         pytest.skip("torch is installed")
-    monkeypatch.setenv("KERAS_BACKEND", backend)
-    assert said(run(paths.ROOT, "reconstruction")) == (1, [f"error: {message}"])
+    monkeypatch.setitem(execute.ENVIRONMENT, "KERAS_BACKEND", backend)
+    assert here(monkeypatch, capsys, "reconstruction") == (1, [f"error: {message}"])
 
 
 def test_ctrl_c_in_fetch_leaves_nothing_half_written(clone):
-    status, _ = said(run(clone.root, "fetch", "synthetic"))
     before = files(clone.root / "data/raw")
-    assert status == 0 and before == ["synthetic/faces.npz", "synthetic/manifest.json"]
+    assert before == ["synthetic/faces.npz", "synthetic/manifest.json"]
     clone.set(fetch__draw__images=1_000_000)
     process = run(clone.root, "fetch", "synthetic", preexec_fn=by_hand)
     wait_for((clone.root / "data/raw/.synthetic.partial").exists)
@@ -137,7 +161,6 @@ def slow(clone):
 
 @pytest.mark.parametrize("seconds", [0.2, *(pytest.param(later, marks=pytest.mark.corners) for later in (1, 2, 4))])
 def test_ctrl_c_while_a_notebooks_process_starts_is_one_line(slow, seconds):
-    assert said(run(slow.root, "fetch", "synthetic"))[0] == 0
     process = run(slow.root, "preprocess", "synthetic", preexec_fn=by_hand)
     wait_for(lambda: psutil.Process(process.pid).children())
     time.sleep(seconds)
@@ -150,11 +173,17 @@ def test_ctrl_c_while_a_notebooks_process_starts_is_one_line(slow, seconds):
 )
 def test_a_disk_that_takes_no_more_leaves_nothing_half_written(clone, stage, what):
     """By a limit on a file's size: to fill a real disk needs the right to mount one, which `make torture` does."""
-    for before in ("fetch", stage):
-        assert said(run(clone.root, before, "synthetic"))[0] == 0
     there = {folder: files(clone.root / "data" / folder) for folder in ("raw", "processed")}
     limit = (500_000, 500_000)  # bytes; the images alone are 921,600
     process = run(clone.root, stage, "synthetic", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
     status, lines = said(process)
     assert status == 1 and len(lines) == 1 and what in lines[0] and "File too large" in lines[0]
     assert {folder: files(clone.root / "data" / folder) for folder in there} == there
+
+
+def test_dvcs_page_of_plots_says_what_it_lacks_without_a_network(clone):
+    (clone.root / "history.csv").write_text("epoch,accuracy\n1,0.5\n2,0.75\n")
+    done = clone.run("dvc", "plots", "show", "history.csv", "-o", "work/plots")
+    assert done.returncode == 0, done.stderr
+    page = (clone.root / "work/plots/index.html").read_text(encoding="utf-8")
+    assert "if (!window.vegaEmbed)" in page and "make site" in page and "0.75" in page and "<script src=" in page

@@ -235,9 +235,10 @@ def test_the_notebook_runs_and_shows_means_only(tmp_path):
     file = clone.root / "results/synthetic/basic/02-train/seed-0/training.json"
     write_json(file, training | {"classes": list(CLASSES), "best_epoch": 1, "best_val_accuracy": 0.5})
     code = (
-        "from fergit.core import paths; from fergit.runner.execute import execute_notebook; "
-        "execute_notebook('08-gradcam', "
-        "paths.gradcam('synthetic') / '08-gradcam.ipynb', {'model': 'basic', 'untrained': 2})"
+        "from fergit.core import params, paths; from fergit.runner.execute import execute_notebook; "
+        "tracked = params.tracked_params('studies/dvc.yaml:gradcam', dataset='synthetic'); "
+        "execute_notebook('08-gradcam', paths.gradcam('synthetic') / '08-gradcam.ipynb', "
+        "{'model': 'basic', 'untrained': 2, 'params': tracked})"
     )
     done = clone.run(sys.executable, "-c", code, env={"PYTHONPATH": str(clone.root / "src")})
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,3 +1,5 @@
+import sys
+
 import nbformat
 import pytest
 from ruamel.yaml import YAML
@@ -50,3 +52,13 @@ def test_every_notebook_gets_its_parameters_by_this_one_line(notebook):
     code = [cell.source for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
     assert [source.count("params = stage_params(") for source in code].count(1) == 1
     assert not [source for source in code if "load_params" in source or "read(paths.PARAMS" in source]
+
+
+def test_a_notebook_run_by_hand_says_where_it_writes(monkeypatch, capsys):
+    values = stage_params("evaluate", dataset="synthetic", model="basic")
+    assert not capsys.readouterr().out
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    assert stage_params("evaluate", dataset="synthetic", model="basic") == values
+    assert "writes into results/" in capsys.readouterr().out
+    stage_params("evaluate", values, dataset="synthetic", model="basic")  # as the pipeline does
+    assert not capsys.readouterr().out

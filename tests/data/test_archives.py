@@ -12,7 +12,7 @@ import pytest
 
 from fergit.core.errors import FergitError
 from fergit.data import archives
-from fergit.data.archives import open_archive, pack
+from fergit.data.archives import open_archive
 
 FILES = {"b/two.txt": b"two", "one.txt": b"one"}
 
@@ -262,10 +262,6 @@ def test_names_of_all_languages_are_read(tmp_path):
         (tmp_path / "folder" / name).write_bytes(name.encode())
     with open_archive(tmp_path / "folder") as opened:
         assert dict(opened.read_all(opened.names)) == {name: name.encode() for name in names}
-        with open(tmp_path / "a.zip", "wb") as file:
-            pack(opened, opened.names, file)
-    with open_archive(tmp_path / "a.zip") as opened:
-        assert sorted(opened.names) == sorted(names)
 
 
 def test_what_is_no_file_where_a_file_should_be(tmp_path):
@@ -311,15 +307,3 @@ def test_what_may_not_be_read_is_named(someone):
     path.chmod(0)
     with pytest.raises(FergitError, match=r"a\.zip: may not be read"), open_archive(path):
         pass
-
-
-def test_packing_gives_the_same_bytes(tmp_path):
-    packed = []
-    for name in ("first", "second"):
-        with open_archive(write_folder(tmp_path / name)) as opened:
-            pack(opened, reversed(opened.names), buffer := io.BytesIO())
-        packed.append(buffer.getvalue())
-    assert packed[0] == packed[1]
-    (tmp_path / "packed.zip").write_bytes(packed[0])
-    with open_archive(tmp_path / "packed.zip") as opened:
-        assert dict(opened.read_all(opened.names)) == FILES

@@ -24,7 +24,7 @@ def test_subject_and_sequence_from_the_name(tmp_path, kind):
         with zipfile.ZipFile(path) as file:
             file.extractall(tmp_path / "folder")
         path = tmp_path / "folder"
-    faces = ckplus.read(path)
+    faces, _ = ckplus.read(path)
     assert [faces.classes[label] for label in faces.labels] == ["anger", "anger", "happy"]
     assert faces.group.tolist() == ["S010", "S010", "S011"]
     assert faces.sample_id[0] == "ckplus/S010_004_00000017"
@@ -51,7 +51,7 @@ def test_bad_names(tmp_path, names, message):
 
 def test_the_real_files(real_file):
     path = real_file("ckplus")
-    faces = ckplus.read(path)
+    faces, _ = ckplus.read(path)
     assert tuple(faces.counts().values()) == ckplus.COUNTS
     assert len(np.unique(faces.group)) == ckplus.SUBJECTS
     _, frames = np.unique(ckplus.sequences(faces.sample_id), return_counts=True)

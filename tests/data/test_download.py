@@ -71,11 +71,11 @@ def test_a_cut_transfer_begins_again(server, tmp_path):
 
 def test_always_cut_off(server, tmp_path):
     server.behave = lambda handler, count: handler.send(BODY[:10], length=len(BODY))
-    refused(server, tmp_path / "file", "gave up after 3 attempts .*cut off")
+    refused(server, tmp_path / "file", "IncompleteRead.*attempts: 3")
 
 
 def test_too_large_by_its_own_word(server, tmp_path):
-    server.behave = lambda handler, count: handler.send(b"", length=10**12)
+    server.behave = lambda handler, count: handler.send(length=10**12)
     refused(server, tmp_path / "file", "has 1,000,000,000,000 bytes; at most 1,000 are allowed", max_bytes=1000)
     assert len(server.requests) == 1
 
@@ -93,14 +93,12 @@ def forever(handler, block, pause):
 
 def test_endless(server, tmp_path):
     server.behave = lambda handler, count: forever(handler, BODY, 0)
-    refused(server, tmp_path / "file", "more than the 3,000,000 bytes", max_bytes=3_000_000)
+    refused(server, tmp_path / "file", "sends more than 3,000,000 bytes", max_bytes=3_000_000)
 
 
-def test_silent_and_dripping_servers(server, tmp_path):
+def test_a_silent_server(server, tmp_path):
     server.behave = lambda handler, count: time.sleep(1.0)
-    refused(server, tmp_path / "file", "gave up after 2 attempts", attempts=2, timeout=(1, 0.2))
-    server.behave = lambda handler, count: forever(handler, b"x", 0.05)
-    refused(server, tmp_path / "file", "too slow", deadline=0.5)
+    refused(server, tmp_path / "file", "timed out.*attempts: 2", attempts=2, timeout=(1, 0.2))
 
 
 @pytest.mark.parametrize("status", [500, 503, 429])
@@ -112,7 +110,7 @@ def test_passing_failures_are_retried(server, tmp_path, status):
 
 def test_lasting_failures_are_not(server, tmp_path):
     server.behave = lambda handler, count: handler.send(b"", 404)
-    refused(server, tmp_path / "file", "answers 404")
+    refused(server, tmp_path / "file", "404 Client Error: Not Found")
     assert len(server.requests) == 1
 
 
@@ -146,7 +144,7 @@ def test_only_https(tmp_path, url):
 
 def test_nobody_there(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "ALLOWED", ("http://",))
-    with pytest.raises(FergitError, match="gave up after 2 attempts"):
+    with pytest.raises(FergitError, match="attempts: 2"):
         download(["http://127.0.0.1:9/x"], tmp_path / "file", attempts=2, **QUICK)
 
 

@@ -65,12 +65,14 @@ def test_sharp_images_are_only_mirrored_and_moved_by_whole_pixels():
 
 def looked(**settings):
     """300 images of a plain gray as they look by these settings alone."""
-    looks = augmentation.epoch_looks(300, 0, 1, NONE | settings)
-    return augmentation.look(np.full((300, 48, 48, 1), 0.4, np.float32), looks, augmentation.noise_generator(0, 1, 0))
+    looks = augmentation.epoch_photometric(300, 0, 1, NONE | settings)
+    return augmentation.apply_photometric(
+        np.full((300, 48, 48, 1), 0.4, np.float32), looks, augmentation.noise_generator(0, 1, 0)
+    )
 
 
 def test_looks_are_off_unless_asked_for():
-    assert augmentation.epoch_looks(10, 0, 1, SETTINGS) is None
+    assert augmentation.epoch_photometric(10, 0, 1, SETTINGS) is None
 
 
 def test_light_and_noise_and_erasing_are_within_their_ranges():
@@ -86,20 +88,22 @@ def test_light_and_noise_and_erasing_are_within_their_ranges():
 def test_contrast_keeps_the_mean_and_blur_the_sum():
     image = np.random.default_rng(0).uniform(0.4, 0.6, (1, 48, 48, 1)).astype(np.float32)
     images = np.repeat(image, 300, axis=0)
-    looks = augmentation.epoch_looks(300, 0, 1, NONE | {"contrast": 0.5})
-    changed = augmentation.look(images.copy(), looks, None)
+    looks = augmentation.epoch_photometric(300, 0, 1, NONE | {"contrast": 0.5})
+    changed = augmentation.apply_photometric(images.copy(), looks, None)
     assert np.allclose(changed.mean((1, 2, 3)), image.mean(), atol=1e-5)
     ratio = changed.std((1, 2, 3)) / image.std()
     assert 0.5 <= ratio.min() < 0.51 and 1.95 < ratio.max() <= 2.001
-    blurred = augmentation.look(images.copy(), augmentation.epoch_looks(300, 0, 1, NONE | {"blur": 2}), None)
+    blurred = augmentation.apply_photometric(
+        images.copy(), augmentation.epoch_photometric(300, 0, 1, NONE | {"blur": 2}), None
+    )
     assert blurred.std((1, 2, 3)).min() < 0.2 * image.std() and np.allclose(blurred.mean(), image.mean(), atol=1e-3)
 
 
 def test_a_look_depends_on_seed_epoch_and_index_alone():
     settings = NONE | {"light": 0.5, "blur": 1, "erasing": 0.5}
-    some, more = (augmentation.epoch_looks(count, 1, 2, settings) for count in (10, 20))
+    some, more = (augmentation.epoch_photometric(count, 1, 2, settings) for count in (10, 20))
     assert all(np.array_equal(some[name], more[name][:10]) for name in some)
-    assert not np.array_equal(some["light"], augmentation.epoch_looks(10, 1, 3, settings)["light"])
+    assert not np.array_equal(some["light"], augmentation.epoch_photometric(10, 1, 3, settings)["light"])
 
 
 def test_input_is_scaled_to_one():

@@ -1,6 +1,8 @@
 """The tables and notebooks of results, on a made-up tree of results: no image, no weights, no Keras."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 
@@ -10,43 +12,60 @@ import pytest
 from made_up import EVALUATE
 
 from fergit.analysis import claims, leaks, metrics, report
-from fergit.core import paths
+from fergit.core import params, paths
 from fergit.core.predictions import read_predictions
-from fergit.pages import present, tables_results
+from fergit.pages import documents, present, tables_results
 
-NOTEBOOKS = {  # each after those that it reads
-    "03-evaluate": {"seeds": [0, 1], "evaluate": EVALUATE, "split": {}},
-    "04-report": {"seeds": [0, 1], "models": ["residual"], "evaluate": EVALUATE, "split": {}},
-    "06-leaks": {"models": ["residual"], "evaluate": EVALUATE},
-}
 RUN = """
 import json, sys
 from pathlib import Path
 import matplotlib
 matplotlib.use("Agg")
-from fergit.core import paths
+from fergit.core import params, paths
 paths.RESULTS = Path(sys.argv[1])
-for notebook, params in json.loads(sys.argv[2]).items():
-    names = {"dataset": "fergit", "model": "residual", "params": params}
+for notebook, names in json.loads(sys.argv[2]):
     for cell in json.loads((paths.NOTEBOOKS / f"{notebook}.ipynb").read_text())["cells"]:
         if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", []):
             exec("".join(cell["source"]), names)
 loaded = {"keras", "tensorflow", "fergit.engine", "fergit.data"} & set(sys.modules)
 assert not loaded, loaded
 """
+SEEDS = [0, 1, 2]
+NETWORKS = {"fergit": ["basic", "residual"], "ckplus": ["residual"], "fer2013": ["residual"]}
+STUDIES = {"ckplus-frames": "ckplus", "ckplus-subjects": "ckplus", "fergit-poolings": "fergit"}
+
+
+def notebooks():
+    """Each reading notebook with its parameters, after those that it reads."""
+    of = {dataset: {"split": {"protocol": "frames"} if dataset == "ckplus" else {}} for dataset in NETWORKS}
+    both = {"evaluate": EVALUATE, "seeds": SEEDS}
+    for dataset, models in NETWORKS.items():
+        for model in models:
+            yield "03-evaluate", {"dataset": dataset, "model": model, "params": both | of[dataset]}
+        yield "04-report", {"dataset": dataset, "params": both | of[dataset] | {"models": models}}
+    yield "06-leaks", {"dataset": "fergit", "params": {"models": ["residual"], "evaluate": EVALUATE}}
+    for name, dataset in STUDIES.items():
+        study = {"studies": {name: params.read(paths.STUDIES)["studies"][name]}, "evaluate": EVALUATE}
+        yield "05-study", {"name": name, "params": study | of[dataset]}
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     for model in report.PAIR:
-        made_up.write_results("fergit", model, seeds=(0, 1))
+        made_up.write_results("fergit", model, seeds=SEEDS)
     made_up.write_copies("fergit")
     return tmp_path
 
 
-def test_the_notebooks_need_neither_data_nor_weights_nor_keras(results):
-    command = [sys.executable, "-c", RUN, str(results), json.dumps(NOTEBOOKS)]
+def test_notebooks_and_pages_when_all_is_trained(results, monkeypatch):
+    """Three seeds, several data sets, studies: notebooks without data, weights and Keras; and the pages."""
+    shutil.copytree(paths.ROOT / "results" / "first-reading", results / "first-reading")
+    for dataset in ("ckplus", "fer2013"):
+        made_up.write_results(dataset, "residual", seeds=SEEDS)
+    for name in STUDIES:
+        made_up.write_study(name)
+    command = [sys.executable, "-c", RUN, str(results), json.dumps(list(notebooks()))]
     env = {"PYTHONPATH": str(paths.ROOT / "src"), "MPLCONFIGDIR": str(results), "HOME": str(results)}
     done = subprocess.run(command, env=env, cwd=paths.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -54,16 +73,41 @@ def test_the_notebooks_need_neither_data_nor_weights_nor_keras(results):
     assert summary["accuracy"]["mean"] == pytest.approx(0.747, abs=1e-3)
     assert (results / "reports/fergit/report.json").exists() and (results / "leaks/fergit/metrics.json").exists()
 
+    whole = documents.texts()
+    home, article = whole["README.md"], whole["REPLICATION.md"]
+    assert "reaches 74.2 % (95 % CI 72.8–75.9) and our residual network 74.6 % (" in " ".join(home.split())
+    assert "This reproduces the paper's 75 %" in home and "| FERGIT | residual | 75 % | 74.6 % (" in home
+    assert "| CK+, random splits | residual | 97 % | 93.4 % (" in home and "| CK+, new persons | basic |" in home
+    assert "first reading" not in home.lower() and "| FER2013 | residual | – | 74.6 % (" in home
+    for said in ("3 runs of each", "Of FERGIT's 2,465 test images 247", "from muxspace.", "on the ten random splits"):
+        assert said in " ".join(article.split()), said
+    assert (
+        "| FERGIT, residual, happy | not reproduced; reproduced | 89; 92 | 82.4; 92.0 |" in article
+        and "report@fergit-poolings" not in article
+    )
+    assert "**74.6 % (" in whole["docs/fer2013.md"] and "| 93.1, 92.0 |" in whole["docs/contradictions.md"]
+    for name, text in whole.items():
+        assert not re.search(r"\bnan\b|None|Undefined|{[{%#]", text), name
+        assert name == "results/README.md" or "\n\n\n" not in text
+
+    for folder in ("studies", "leaks", "reports/fer2013"):  # each may be missing
+        shutil.rmtree(results / folder)
+        some = documents.texts()
+        assert "74.6 %" in some["README.md"] and "report@ckplus-frames" in some["REPLICATION.md"]
+    assert "The first reading" in some["README.md"] and "| FERGIT | basic | 74 % | 69.9" not in some["README.md"]
+    shutil.rmtree(results / "reports")
+    assert "| FERGIT | residual | 75 % | 70.8 % (69.0–72.6) |" in documents.texts()["README.md"]
+
 
 def test_tables_for_readers_are_whole(results):
-    outcomes = report.read_outcomes("fergit", report.PAIR, [0, 1])
+    outcomes = report.read_outcomes("fergit", report.PAIR, SEEDS)
     comparison = report.compare(outcomes, EVALUATE)
     checked = claims.check("fergit", outcomes, EVALUATE)
     built = report.build("fergit", outcomes, comparison, checked, EVALUATE)
     text = present.markdown(tables_results.claims_table(checked))
     assert text.count("\n") == 1 + len(checked) and "nan" not in text and "9,766,391" in text
     assert tables_results.networks_table(built).loc["residual", "paper"] == "75 %"
-    assert list(tables_results.mcnemar_table(comparison).index) == [0, 1]
+    assert list(tables_results.mcnemar_table(comparison).index) == SEEDS
     assert tables_results.trainings_table(outcomes["basic"].trainings).loc[1, "training accuracy"] == "86.0 %"
     paper = claims.paper_table("fergit", "residual")
     scores = tables_results.scores_table(outcomes["residual"].metrics, 0.95, paper)
@@ -95,6 +139,8 @@ def test_numbers_as_texts():
     assert present.with_interval(0.734, None, None) == "73.4 %"
     assert [present.points(value) for value in (0.007, -0.022, -0.0001)] == ["+0.7", "−2.2", "0.0"]
     assert present.failure_warning({0: {"trained": True}}, "basic") == ""
+    assert present.score({"mean": 0.7083, "ci95": [0.69, 0.726]}, "95 % CI ") == "70.8 % (95 % CI 69.0–72.6)"
+    assert present.gain({"difference": -0.004, "low": -0.02, "high": 0.01}, " points") == "−0.4 points (−2.0 to +1.0)"
     assert "basic network with seed 0, 2 never" in present.failure_warning(
         {seed: {"trained": seed == 1} for seed in range(3)}, "basic"
     )

@@ -1,53 +1,62 @@
-"""Templates: names, formats, guards, and what they refuse in one line."""
+"""Templates: names, filters, guards, and what they refuse in one line."""
 
 import pytest
 
+from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.pages.templates import fill
 
-VALUES = {"a.share": 0.7083, "a.gain.difference": -0.0123, "a.sd": 0.004, "a.n": 2465, "a.p": 2e-5}
-VALUES["table.one"] = "| x |"
-VERDICTS = {"a.share": "not reproduced", "study.mine": "not significant"}
+ENTRY = {"mean": 0.7083, "low": 0.69, "high": 0.726}
+GAIN = {"difference": -0.0123, "low": -0.02, "high": 0.01}
+VALUES = {"a": {"score": ENTRY, "gain": GAIN, "sd": 0.004, "n": 2465, "p": 2e-5, "claim": {"verdict": "reproduced"}}}
+VALUES |= {"table": {"one": "| x |"}}
 
 
-def filled(text, required=()):
-    return fill(text, "docs/templates/x.md", VALUES, VERDICTS, required)
+@pytest.fixture
+def filled(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+
+    def fills(text):
+        (tmp_path / "x.md").write_text(text, encoding="utf-8")
+        return fill(tmp_path, "x.md", VALUES | {"claim": VALUES["a"]["claim"] | {"low": None, "high": None}})
+
+    return fills
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("ours {{a.share}}", "ours 70.8 %"),
-        ("{{ a.share|whole }}, {{a.share | decimals}}", "71 %, 0.71"),
-        ("{{a.gain.difference}} points, sd {{a.sd}}", "−1.2 points, sd 0.4"),
-        ("{{a.n}} images, {{a.p}}", "2,465 images, p < 0.0001"),
-        ("{{table.one}}", "| x |"),
-        ("It fails.{{verdict a.share: not reproduced}}", "It fails."),
-        ("one\n{{verdict a.share: not reproduced}}\n{{! a remark\nof two lines }}\ntwo", "one\ntwo"),
-        ("one\n\n{{! alone }}\n\ntwo", "one\n\ntwo"),
+        ("ours {{ a.score|score }}", "ours 70.8 % (69.0–72.6)"),
+        ("{{ a.score.mean|percent }}, {{ a.score.mean|percent(0) }}", "70.8 %, 71 %"),
+        ("{{ a.gain|gain(' points') }}, sd {{ a.sd|spread }}", "−1.2 points (−2.0 to +1.0), sd 0.4 points"),
+        ("{{ a.n }} images, {{ a.p|p_value }}", "2,465 images, p < 0.0001"),
+        ("{{ table.one }}\n", "| x |\n"),
+        ("one\n{% do rests_on(claim, 'reproduced') %}\n{# a remark\nof two lines #}\ntwo", "one\ntwo"),
+        ("{% if b is defined %}b{% else %}none, {{ verdict(a.gain) }}{% endif %}", "none, not significant"),
         ("```\n{x} {}\n```", "```\n{x} {}\n```"),
     ],
 )
-def test_what_a_template_becomes(text, said):
+def test_what_a_template_becomes(filled, text, said):
     assert filled(text) == said
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("one\n{{a.shar}}", "docs/templates/x.md, line 2: no value 'a.shar'; did you mean 'a.share'?"),
-        ("{{a.share|long}}", "docs/templates/x.md, line 1: no format 'long'"),
-        ("{{verdict b: reproduced}}", "docs/templates/x.md, line 1: no verdict 'b'"),
+        ("one\n{{ a.scor|score }}", "x.md, line 2: 'dict object' has no attribute 'scor'"),
+        ("{{ a.n|long }}", "x.md, line 1: No filter named 'long'."),
+        ("\n{% if a %}", "x.md, line 2: Unexpected end of template."),
+        ("one\n\n{{ a.sd }}", "x.md, line 3: the number 0.004 has no filter, such as {{ ...|percent }}"),
+        ("{{ a.gain|score }}", "x.md, line 1: this filter is for other values"),
+        ("\n{{ a.n|score }}", "x.md, line 2: this filter is for other values"),
         (
-            "\n\nFine. {{verdict a.share: reproduced}}",
-            "docs/templates/x.md, line 3: this text rests on 'a.share' being 'reproduced', but results/ says "
-            "'not reproduced'; rewrite the sentence and its guard",
+            "\n\nFine. {% do rests_on(claim, 'inconclusive') %}",
+            "line 3: the text needs 'inconclusive', but results/ says 'reproduced'; rewrite the sentence and its guard",
         ),
-        ("{{verdict study.mine: higher}}", "being 'higher', but results/ says 'not significant'"),
-        ("nothing", "docs/templates/x.md: does not use {{table.one}}, which belongs there"),
+        ("{% do rests_on(a.gain, 'higher') %}", "needs 'higher', but results/ says 'not significant'"),
     ],
 )
-def test_what_is_refused(text, said):
+def test_what_is_refused(filled, text, said):
     with pytest.raises(FergitError) as refused:
-        filled(text, required=("table.one",) if text == "nothing" else ())
+        filled(text)
     assert said in str(refused.value) and "\n" not in str(refused.value)

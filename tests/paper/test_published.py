@@ -1,11 +1,17 @@
 """The paper's numbers agree with one another, as far as they do in the paper."""
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from fergit.paper import published
 
 TABLES = [published.TABLE_2, published.TABLE_3, published.TABLE_4]
+
+
+def recomputed(table):
+    """A table's accuracy with more digits than it prints: the mean of its recalls, weighted by support."""
+    return np.average(table["recall"], weights=table["support"])
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -19,9 +25,9 @@ def test_supports_sum_to_the_size_of_the_test_part(table):
     [(published.TABLE_2, 0.742, 0.676), (published.TABLE_3, 0.747, 0.674)],
 )
 def test_recalls_and_supports_give_the_printed_accuracy(table, accuracy, macro_f1):
-    assert published.recomputed_accuracy(table) == pytest.approx(accuracy, abs=5e-4)
+    assert recomputed(table) == pytest.approx(accuracy, abs=5e-4)
     assert published.recomputed_mean(table, "f1") == pytest.approx(macro_f1, abs=5e-4)
-    assert published.recomputed_accuracy(table) == pytest.approx(table["accuracy"], abs=5e-3)
+    assert recomputed(table) == pytest.approx(table["accuracy"], abs=5e-3)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -64,14 +70,8 @@ def test_images_given_a_name_sum_to_the_test_set_within_rounding():
     assert abs(sum(c.n for c in claims if c.dataset == "ckplus") - 99) <= 1
 
 
-def test_contradictions_name_claims_that_exist():
-    ids = {claim.id for claim in published.CLAIMS}
-    assert all(set(one.claims) <= ids for one in published.CONTRADICTIONS)
-    assert len(published.CONTRADICTIONS) == 10
-
-
 def test_the_papers_own_gain_is_no_evidence():
     """By the paper's own numbers, the residual network's gain is within chance of two samples."""
-    basic, residual = (published.recomputed_accuracy(table) for table in TABLES[:2])
+    basic, residual = map(recomputed, TABLES[:2])
     hits = [round(accuracy * 2465) for accuracy in (basic, residual)]
     assert stats.fisher_exact([[n, 2465 - n] for n in hits]).pvalue > 0.05

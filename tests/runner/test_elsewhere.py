@@ -1,6 +1,7 @@
 """Trainings packed here, trained in another folder, taken up here."""
 
 import json
+import pickle
 import shutil
 
 import numpy as np
@@ -11,6 +12,11 @@ from fergit.core.errors import FergitError
 from fergit.runner import elsewhere
 from fergit.runner.studies import study_tasks
 
+pytestmark = [
+    pytest.mark.usefixtures("quick"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`"),
+]
+
 
 @pytest.fixture
 def packed(tmp_path, monkeypatch):
@@ -20,7 +26,10 @@ def packed(tmp_path, monkeypatch):
 
     for name in ("WORK", "RESULTS", "RUNS", "RAW"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
-    sources.fetch("synthetic", {"fetch": {"download": False, "draw": {"images": 400, "seed": 0}}})
+    sources.fetch(
+        "synthetic",
+        {"fetch": {"download": False, "draw": {"images": 400, "seed": 0}}, "images": {"source": "synthetic"}},
+    )
     study = read(paths.STUDIES)["studies"]["precision"] | {"seeds": [0], "values": ["float32"]}
     study["set"] = {"train.epochs": 1, "synthetic.split.held_out": 0.3}
     file = tmp_path / "studies.yaml"
@@ -34,9 +43,9 @@ def work(folder):
     """`elsewhere.run` with one worker, in this process."""
     import multiprocessing
 
-    claimed, done = multiprocessing.Value("i", 0), multiprocessing.Value("i", 0)
-    elsewhere._work(folder, claimed, done)
-    return done.value
+    claimed, left = multiprocessing.Value("i", 0), multiprocessing.Value("i", 1)
+    elsewhere._work(folder, claimed, left)
+    return 1 - left.value
 
 
 def test_what_was_trained_elsewhere_is_taken_up(packed, tmp_path, monkeypatch, capsys):
@@ -59,8 +68,8 @@ def test_what_was_trained_elsewhere_is_taken_up(packed, tmp_path, monkeypatch, c
 
 
 def test_other_code_or_images_are_refused(packed, capsys):
-    tasks = json.loads((packed / "tasks.json").read_text())
-    (packed / "tasks.json").write_text(json.dumps([tasks[0] | {"key": "0" * 32}]))
+    images, [(task, split, _)] = elsewhere._read(packed)
+    (packed / "tasks.pickle").write_bytes(pickle.dumps((images, [(task, split, "0" * 32)])))
     assert work(packed) == 0
     assert "failed: FergitError: the code here is not that which packed the task" in capsys.readouterr().out
 

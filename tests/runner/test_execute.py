@@ -2,29 +2,45 @@
 
 import nbformat
 import pytest
+from papermill.exceptions import PapermillExecutionError
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.runner import notebooks
-from fergit.runner.execute import ParametersCell, execute_notebook
+from fergit.runner import execute, notebooks
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("ValueError", "first line\nsecond line", "ValueError: first line"),
+        ("FergitError", "images are missing", "images are missing"),
+        (
+            "UnknownError",
+            "Graph execution error:\n\nTraceback:\nfergit.core.errors.FergitError: image 7 is bad\n\t [[node]]",
+            "image 7 is bad",
+        ),
+        ("MemoryError", "", "out of memory: close other programs or lower train.batch_size"),
+        (
+            "ResourceExhaustedError",
+            "OOM when allocating",
+            "out of memory: close other programs or lower train.batch_size",
+        ),
+        ("OSError", "[Errno 28] No space left on device: 'a'", "the disk is full: make room, and `dvc repro` goes on"),
+    ],
+)
+def test_the_reason_is_one_line(kind, text, said):
+    reason = execute._reason(PapermillExecutionError(1, 1, "code", kind, text, []))
+    assert reason.startswith(said) and "\n" not in reason
 
 
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("from fergit.core.errors import FergitError; raise FergitError('images are missing')", "images are missing"),
-        ("raise ValueError('first line\\nsecond line')", "ValueError: first line"),
-        (
-            "class UnknownError(Exception): pass\nraise UnknownError('Graph execution error:\\n\\nTraceback:\\n"
-            "fergit.core.errors.FergitError: image 7 is bad\\n\\t [[node]]')",
-            "image 7 is bad",
-        ),
-        ("raise MemoryError", "out of memory: close other programs or lower train.batch_size"),
         ("raise OSError(28, 'No space left on device', 'a')", "the disk is full: make room, and `dvc repro` goes on"),
         ("import os; os.kill(os.getpid(), 9)", "its Python process was killed, most likely for lack of memory"),
     ],
 )
-def test_a_failed_cell_is_one_line(tmp_path, monkeypatch, code, said):
+def test_a_failed_notebook_is_kept_up_to_its_cell(tmp_path, monkeypatch, code, said):
     for name in ("NOTEBOOKS", "RESULTS", "WORK"):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     parameters = nbformat.v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]})
@@ -33,7 +49,7 @@ def test_a_failed_cell_is_one_line(tmp_path, monkeypatch, code, said):
     notebooks.write(notebooks.canonical(notebook), paths.NOTEBOOKS / "n.ipynb")
     target = paths.RESULTS / "d" / "n.ipynb"
     with pytest.raises(FergitError) as error:
-        execute_notebook("n", target, {"seed": 7})
+        execute.execute_notebook("n", target, {"seed": 7})
     [line] = str(error.value).splitlines()
     assert said in line and not target.exists()
     kept = nbformat.read(paths.WORK / "failed" / "d" / "n.ipynb", as_version=4)
@@ -45,7 +61,7 @@ def test_a_failed_cell_is_one_line(tmp_path, monkeypatch, code, said):
 def test_injected_parameters_fit_a_page_and_keep_their_types():
     params = {"train": {"epochs": 3, "precision": "auto", "ema": 0.0, "reduce_lr": {"min_lr": 1e-7, "on": False}}}
     params |= {f"section {i}": {"question": "What do \"\n\" and 'x' do?", "values": [1, None, True]} for i in range(9)}
-    text = ParametersCell.codify({"dataset": "synthetic", "params": params})
+    text = execute.ParametersCell.codify({"dataset": "synthetic", "params": params})
     found = {}
     exec(text, found)
     assert found["params"] == params and found["dataset"] == "synthetic"

@@ -45,6 +45,61 @@ def test_how_many_faces_are_drawn_matters_where_some_are(changed):
     assert load_params(changed({"fetch.draw.images": 657}))
 
 
+SUBJECTS = {"protocol": "subjects", "folds": 10, "fold": 0, "seed": 0}
+OWN = {"images": {"source": "folders", "crop": "none"}, "split": {"held_out": 0.2, "seed": 0}, "overrides": {}}
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        OWN,
+        OWN | {"images": OWN["images"] | {"person": "S."}, "split": SUBJECTS},
+        OWN | {"split": {"protocol": "frames", "held_out": 0.1, "validation": 0.1, "seed": 0}},
+        OWN | {"images": OWN["images"] | {"crop": "face", "classes": {1: "joy", "2": None}, "person": r"S(\d+)"}},
+    ],
+)
+def test_a_data_set_of_ones_own(changed, block):
+    assert load_params(changed({"Mine-2": block, "datasets": ["Mine-2"]}))["Mine-2"] == block
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        (
+            "mine",
+            {"images": {"source": "folder", "crop": "none"}},
+            "mine.images.source is 'folder'; allowed: synthetic, ",
+        ),
+        ("mine", {"images": {"crop": "none"}}, "mine.images.source is empty; allowed: synthetic, fer2013, "),
+        ("mine", {"images": {"source": "folders"}}, "mine.images.crop is missing"),
+        (
+            "mine",
+            {"images": {"source": "folders", "crop": "eyes"}},
+            "mine.images.crop is 'eyes'; allowed: 'none' or 'fa",
+        ),
+        ("mine", {"images": OWN["images"] | {"person": "("}}, "mine.images.person: '(' is no regular expression"),
+        ("mine", {"images": OWN["images"] | {"persons": "x"}}, "key mine.images.persons; did you mean person?"),
+        ("mine", {"images": OWN["images"] | {"classes": {"a": 1}}}, "mine.images.classes.a is 1; allowed: "),
+        ("mine", {"split": {"held_out": 0.2}}, "mine.split.seed is missing"),
+        ("mine", {"split": {"protocol": "subjects", "seed": 0}}, "mine.split: protocol is subjects, which needs folds"),
+        ("mine", {"split": SUBJECTS}, "mine: split.protocol is subjects, which needs images.person"),
+        ("mine", {"overrides": {"train": {"epochs": 0}}}, "mine.overrides.train.epochs is 0; allowed: "),
+        ("ckplus", {}, "ckplus.images.source is 'folders'; allowed: ckplus"),
+        (
+            "ckplus",
+            {"images": {"source": "ckplus", "neutral": True}},
+            "ckplus.images.neutral is true; allowed: false, as",
+        ),
+        ("reports", {}, "reports is no name of a data set; allowed: "),
+        ("my faces", {}, "my faces is no name of a data set; allowed: up to 64 of letters"),
+    ],
+)
+def test_a_block_of_ones_own_that_cannot_be(changed, name, change, said):
+    with pytest.raises(FergitError) as error:
+        load_params(changed({name: OWN | change, "datasets": [name]}))
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [

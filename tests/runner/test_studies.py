@@ -18,6 +18,10 @@ from fergit.runner import studies
 from fergit.runner.schema import load_studies
 from fergit.runner.variants import load_study
 
+pytestmark = [
+    pytest.mark.usefixtures("quick"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`"),
+]
 STUDY = {
     "question": "Does it matter?",
     "dataset": "synthetic",
@@ -125,7 +129,8 @@ def test_a_study_trains_and_tests_each_variant(elsewhere, monkeypatch, capsys):
     seen, params = faces.with_split(split).take(split != "test"), stage_params("train", dataset="synthetic")
     params["train"]["epochs"] = 1
     key = training_key("synthetic", "basic", seen, params, 1)
-    assert find_checkpoint(paths.checkpoints("synthetic", "basic", 1), key).exists()  # the pipeline's own name for it
+    file, _ = find_checkpoint(paths.checkpoints("synthetic", "basic", 1), key)
+    assert file.exists()  # the pipeline's own name for it
     first = [(paths.study("mine") / f"{name}.csv").read_bytes() for name in ("predictions", "trainings", "history")]
 
     with monkeypatch.context() as killed, pytest.raises(TypeError):

@@ -25,6 +25,7 @@ pytest.importorskip("tornado", reason="tornado is not here: `make app` brings it
 psutil = pytest.importorskip("psutil")
 
 import app as command  # noqa: E402, for it ends where there is no tornado
+from fergit.use import app  # noqa: E402
 
 in_browser = pytest.mark.skipif(not PROGRAM, reason="chromium is not here")
 
@@ -225,6 +226,17 @@ def test_only_its_own_page_is_answered(served, headers, status):
         assert served.ask("GET", "/", **headers)[0] == status
 
 
+def test_a_tunnel_to_another_port_is_told_the_remedy(served):
+    status, said = served.ask("GET", "/", Host="localhost:9000")
+    port = served.port
+    remedy = f"through a tunnel, use the same port on both machines: ssh -L {port}:127.0.0.1:{port} ..."
+    assert (status, json.loads(said)) == (403, {"error": f"only http://127.0.0.1:{port}/ is the page; {remedy}"})
+
+
+def test_page_and_app_have_one_limit(served):
+    assert f"const LARGEST = {app.LARGEST};" in served.ask("GET", "/app.js")[1].decode()
+
+
 @pytest.mark.parametrize("path", ["picture", "", "none"])
 def test_another_pages_post_is_refused_unread(served, path):
     with socket.create_connection(("127.0.0.1", served.port), 60) as connection:
@@ -236,7 +248,7 @@ def test_another_pages_post_is_refused_unread(served, path):
 def test_the_page_may_load_only_itself_and_is_not_kept(served):
     for name, kind in (("", "html"), ("app.css", "css"), ("app.js", "javascript")):
         status, text = served.ask("GET", f"/{name}")
-        assert status == 200 and kind in served.headers["Content-Type"] and b"$megabytes" not in text
+        assert status == 200 and kind in served.headers["Content-Type"]
         assert not [word for word in (b"https:", b"@import", b"//cdn") if word in text]
         assert served.headers["Content-Security-Policy"].startswith("default-src 'none'")
         assert served.headers["Cache-Control"] == "no-store" and "Set-Cookie" not in served.headers
@@ -311,10 +323,10 @@ def test_a_port_that_is_taken_is_one_line(served, capsys):
 
 
 def test_a_missing_network_is_one_line(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(command.ExpressionRecognizer.__init__, "__defaults__", (tmp_path / "none.onnx", 0.1))
-    assert command.main([]) == 1
-    said = f"error: {tmp_path}/none.onnx: no such file; `python src/run.py ship fergit residual 0` writes it\n"
-    assert capsys.readouterr().err == said
+    assert command.main(["--network", str(tmp_path / "none.onnx")]) == 1
+    said = f"error: {tmp_path}/none.onnx: no such file; `python src/run.py ship fergit residual 0` writes it"
+    err = capsys.readouterr().err
+    assert err.startswith(said) and err.count("\n") == 1
 
 
 def test_a_python_without_the_packages_is_named():

@@ -13,7 +13,7 @@ from portraits import Recognizer, long_pictures, portrait
 
 import predict as command
 from fergit.core import paths
-from fergit.use.predictions import FIELDS
+from fergit.use.outputs import FIELDS
 from fergit.use.recognizer import CLASSES
 
 
@@ -49,7 +49,7 @@ def test_a_folder(folder, tmp_path, capsys):
     out = tmp_path / "out"
     assert run(folder, "--csv", out / "a.csv", "--json", out / "a.json", "--annotated", out) == 0
     rows = list(csv.DictReader((out / "a.csv").open()))
-    assert tuple(rows[0]) == FIELDS and [row["face"] for row in rows] == ["1", "2"]
+    assert tuple(rows[0]) == (*FIELDS, *CLASSES) and [row["face"] for row in rows] == ["1", "2"]
     assert all(row["file"] == str(folder / "two.png") and row["frame"] == "" for row in rows)
     assert abs(sum(float(rows[0][name]) for name in CLASSES) - 1) < 0.001
     pictures = json.loads((out / "a.json").read_text())
@@ -268,14 +268,8 @@ def test_a_python_without_the_packages_is_named():
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
 
 
-def test_without_the_shipped_network_one_line_says_so(folder, monkeypatch, capsys):
-    def missing(smallest):
-        from fergit.use.recognizer import ExpressionRecognizer
-
-        return ExpressionRecognizer(folder / "none.onnx", smallest)
-
-    monkeypatch.setattr(command, "ExpressionRecognizer", missing)
-    assert command.main([str(folder)]) == 1
+def test_without_the_network_one_line_says_so(folder, capsys):
+    assert command.main([str(folder), "--network", str(folder / "none.onnx")]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fergit.analysis.calibration import expected_error
+from fergit.analysis.calibration import calibrated, expected_error
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import load_processed
@@ -52,7 +52,7 @@ def onnx():
 @pytest.fixture(scope="module")
 def stem(tmp_path_factory, onnx):
     stem = tmp_path_factory.mktemp("models") / "test-residual"
-    shipped.save_network(shaken("residual"), ABOUT, stem)
+    shipped.save_network(shaken("residual"), ABOUT | {"temperature": 1.5}, stem)
     return stem
 
 
@@ -108,12 +108,12 @@ def test_what_meets_only_padding_is_left_out_and_nothing_else(tmp_path, onnx, po
 
 def test_rounding_to_float16_is_all_that_changes(stem):
     images = inputs(50)
-    exact = computed(shaken("residual"), images)
+    exact = calibrated(computed(shaken("residual"), images), 1.5)
     assert np.abs(computed(shipped.load_network(stem.with_suffix(".npz")), images) - exact).max() < 0.01
 
 
 def test_the_files_are_small_and_the_same_each_time(stem, tmp_path):
-    shipped.save_network(shaken("residual"), ABOUT, tmp_path / "again")
+    shipped.save_network(shaken("residual"), ABOUT | {"temperature": 1.5}, tmp_path / "again")
     for suffix, size in ((".npz", 20e6), (".onnx", 21e6)):
         data = stem.with_suffix(suffix).read_bytes()
         assert len(data) < size and data == (tmp_path / "again").with_suffix(suffix).read_bytes()
@@ -211,14 +211,27 @@ def test_probabilities_are_shipped_calibrated(finished, onnx):
     assert expected_error(test, 10) > 0.1 and expected_error(test, 10, temperature) < 0.02
     images = inputs(20)
     before, after = (computed(model, images) for model in (finished, shipped.load_network(file)))
-    softened = before ** (1 / temperature)
-    assert np.abs(after - softened / softened.sum(axis=1, keepdims=True)).max() < 0.01
-    assert (before.argmax(axis=1) == after.argmax(axis=1)).all()
+    assert np.abs(after - calibrated(before, temperature)).max() < 0.01
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.7, 9])
+def test_a_temperature_changes_probabilities_and_no_label(tmp_path, onnx, temperature):
+    """In Keras and OpenCV; a file without one is read with temperature 1."""
+    network, images = shaken("basic", poolings=3), inputs(200)
+    about = {"model": "basic", "network": {"poolings": 3}, "classes": CLASSES}
+    shipped.save_network(network, about, tmp_path / "plain")
+    shipped.save_network(network, about | {"temperature": temperature}, tmp_path / "soft")
+    plain, soft = (computed(shipped.load_network(tmp_path / f"{name}.npz"), images) for name in ("plain", "soft"))
+    assert np.abs(soft - calibrated(plain, temperature)).max() < 1e-4 < np.abs(soft - plain).max()
+    found = [computed_by_opencv(tmp_path / f"{name}.onnx", images) for name in ("plain", "soft")]
+    assert np.abs(found[1] - soft).max() <= 1e-4
+    assert (found[0].argmax(axis=1) == found[1].argmax(axis=1)).all()
+    assert (plain.argmax(axis=1) == soft.argmax(axis=1)).all()
 
 
 def test_a_seed_without_predictions_is_named(finished):
     with pytest.raises(FergitError, match=r"d/basic/predictions\.csv: has no seed 2; `dvc repro`"):
-        shipped.fit_temperature("d", "basic", 2)
+        shipped.predictions_of("d", "basic", 2, "validation")
 
 
 def test_the_shipped_files_agree():
@@ -237,11 +250,12 @@ def test_committed_predictions_are_those_of_the_shipped_network():
     about = shipped.read_about()
     if not paths.processed(about["dataset"]).exists():
         pytest.skip(f"{paths.processed(about['dataset'])} is not here")
+    if not (paths.results(about["dataset"], about["model"]) / "predictions.csv").exists():
+        pytest.skip("the results of the shipped network's data set are not here")
     faces = load_processed(about["dataset"], ("test",))
     committed = shipped.predictions_of(about["dataset"], about["model"], about["seed"], "test")
     assert np.array_equal(committed["sample_id"], faces.sample_id)
-    softened = unpack(committed)[1][0] ** (1 / about["temperature"])
-    softened /= softened.sum(axis=1, keepdims=True)
+    softened = calibrated(unpack(committed)[1][0], about.get("temperature", 1))
     found = computed_by_opencv(shipped.ONNX, to_input(faces.images))
     assert np.abs(found - softened).max() < 0.05
     assert (found.argmax(axis=1) != softened.argmax(axis=1)).sum() <= 2

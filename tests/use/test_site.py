@@ -109,26 +109,50 @@ def test_the_same_inputs_give_the_same_bytes_and_old_pages_vanish(root):
     [
         ("README.md", b"# Home \xff", "README.md: cannot be shown ("),
         ("code.py", b"\xff", "code.py: cannot be shown ("),
-        ("results/x/01-x.ipynb", b"", "results/x/01-x.ipynb: cannot be shown ("),
-        ("results/x/01-x.ipynb", b"{}", "results/x/01-x.ipynb: cannot be shown ("),
-        ("results/x/01-x.ipynb", b"<<<<<<< HEAD", "results/x/01-x.ipynb: cannot be shown ("),
+        ("docs/x.ipynb", b"<<<<<<< HEAD", "docs/x.ipynb: cannot be shown ("),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line_and_the_old_site_stays(root, name, data, said):
     site.build(root / "built")
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).write_bytes(data)
+    if name.startswith("docs/"):
+        (root / "README.md").write_text(f"# Home\n\n[x]({name})\n")
     with pytest.raises(FergitError) as refused:
         site.build(root / "built")
     assert str(refused.value).startswith(said) and "\n" not in str(refused.value)
     assert (root / "built" / "code.py.html").exists()
 
 
+@pytest.mark.parametrize("data", [b"", b"{}", b"<<<<<<< HEAD", b'{"cells": [{}]}', b"\xff"])
+@pytest.mark.parametrize("name", ["x/01-x.ipynb", "new/residual/02-train/seed-0/02-train.ipynb", "x.ipynb"])
+def test_what_an_experiment_leaves_is_named_and_the_rest_is_built(root, name, data):
+    """Damaged notebooks, and links to results that it took away."""
+    (root / "results" / name).parent.mkdir(parents=True)
+    (root / "results" / name).write_bytes(data)
+    links = "[b](results/gone/03.ipynb#x), ![figure](results/gone/a.png)"
+    (root / "README.md").write_text(f"# Home\n\n## A part\n\n[a](results/{name}#none), {links}\n")
+    notes = site.build(root / "built")
+    assert [note.split(" (")[0] for note in notes] == [
+        "README.md: links to results/gone/03.ipynb, which is not there",
+        "README.md: links to results/gone/a.png, which is not there",
+        f"README.md: links to results/{name}#none, which has no such section",
+        f"results/{name}: cannot be shown",
+    ]
+    home = (root / "built" / "index.html").read_text()
+    assert "b, figure" in home and "gone" not in home
+    assert "cannot be shown" in (root / "built" / "results" / name).with_suffix(".html").read_text()
+
+
+def test_a_clean_tree_needs_no_notes(root):
+    assert site.build(root / "built") == []
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("[x](docs/none.md)", "README.md: dead link: docs/none.md"),
-        ("[x](docs/more.md#none)", "README.md: dead link: docs/more.html#none"),
+        ("[x](docs/more.md#none)", "README.md: dead link: docs/more.md#none"),
         ("[x](#none)", "README.md: dead link: #none"),
         ("[x](../elsewhere.md)", "README.md: dead link: ../elsewhere.md"),
         ('<a href="none.html">x</a>', "README.md: dead link: none.html"),

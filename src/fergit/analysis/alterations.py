@@ -1,7 +1,7 @@
 """Test images made worse on purpose, step by step: dark, flat, noisy, blurred, small, covered, turned, narrowed.
 
-Each is a stand-in for what happens to photographs, on 48x48 gray faces that are otherwise what they were: it says how
-an accuracy falls when one thing gets worse, and little of pictures in which all of it happens at once.
+Each stands for something that happens to photographs. It shows how the accuracy falls when one thing gets worse, and
+says little about photographs in which several things do.
 """
 
 import zlib

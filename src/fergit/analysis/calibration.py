@@ -24,8 +24,13 @@ def reliability(predictions, bins, level=0.95):
 def expected_error(predictions, bins, temperature=1.0):
     """Expected calibration error, mean over the seeds: the gap between confidence and accuracy, weighted by images."""
     labels, probabilities = unpack(predictions)
-    tables = [_bins(labels, softmax(_logits(values) / temperature, axis=1), bins) for values in probabilities]
+    tables = [_bins(labels, calibrated(values, temperature), bins) for values in probabilities]
     return float(np.mean([np.average(abs(t["confidence"] - t["accuracy"]), weights=t["images"]) for t in tables]))
+
+
+def calibrated(probabilities, temperature):
+    """Probabilities, float (..., classes), with their logits divided by a temperature; no label changes."""
+    return softmax(_logits(probabilities) / temperature, axis=-1)
 
 
 def temperature(validation):

@@ -1,35 +1,6 @@
-"""The paper's numbers beside ours, one row each, judged by one rule.
+"""The paper's numbers beside ours, one row each, judged by the rule of docs/verdicts.md (symbols as there)."""
 
-The rule, for the pages: "Each number of the paper comes from one training and one test set. We take the difference,
-our mean minus the paper's value, and its 95 % interval. The interval includes four sources of chance: the paper's test
-images and ours (binomial), the seed (the standard deviation over our runs, counted once for the paper's single run and
-once for our mean), and the paper's rounding. We compare the interval with a margin, the difference that would matter.
-A number is *reproduced* when the whole interval lies within the margin on either side of 0. It is *not reproduced*
-when the interval excludes 0 and the difference is larger than the rounding. Otherwise it is *inconclusive*: there are
-too few images or runs to tell. A class in which a single image moves the value by more than the margin is inconclusive
-whatever the difference. The parameter count is *by construction*, because we chose the layout that has it. Run times
-on other hardware, a number that the paper does not define, and what we did not measure are *not comparable*. Of 28
-intervals at 95 %, one or two exclude 0 by chance alone."
-
-The margins do not depend on our results. Accuracy, macro F1 and training accuracy: 3 points, because on FER2013 the
-winner of the 2013 challenge and the networks of 2021 (`published.ON_FER2013`) are 2.5 points apart. Precision and
-recall of a class: 6 points, the largest change of any class between the paper's Tables 2 and 3, which is the size of
-the effects that these tables show. The gain of the residual blocks: the gain that the paper reports, because the
-question is whether there is one.
-
-In symbols: var = r (v(paper) + v(ours)) + s^2 (1 + 1/k) + h^2 / 3. v(p) = q (1 - q) / (n + 2) with q = (n p + 1) / (n
-+ 2) is the binomial variance with one success and one failure added, as in Agresti and Caffo's interval, so that 0 and
-100 % have one too. h is half a unit of the paper's last digit. s is the standard deviation over our k runs. r is the
-correlation between two runs on the same images of what they classify correctly: the rest of the binomial variance
-comes from training and is in s already. With one run, r = 1, s is unknown and left out, and the row says so. The
-interval is Student's, with the degrees of freedom of Welch and Satterthwaite. Macro F1 and the gain have no binomial
-variance: we take the variance over resampled images of our networks, for the paper's value too. With a study of random
-splits, k counts the splits and r = 0, because the test images differ from split to split and are in s already; s^2 is
-then at least the binomial variance. A precision of the paper is a share of the images given that name; their number
-follows from rounded recall, precision and support. If our split is the paper's, both test sets are the same images,
-and the intervals are wider than necessary.
-"""
-
+import json
 import math
 from dataclasses import dataclass
 
@@ -44,7 +15,7 @@ from fergit.paper import published, reconstruction
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "by construction", "not comparable")
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, BY_CONSTRUCTION, NOT_COMPARABLE = VERDICTS
 
-MARGINS = {  # the difference that would matter; see above. That of the gain is the paper's gain
+MARGINS = {  # the difference that would matter. That of the gain is the paper's gain
     "accuracy": 0.03,
     "macro F1": 0.03,
     "training accuracy": 0.03,
@@ -64,14 +35,9 @@ class Measured:
 
     values: tuple
     n: int  # images that each is measured on
-    correlation: float  # between runs on the same images: r above
+    correlation: float  # between runs on the same images: r
     variance: float | None = None  # over images, of one run; None for a share, whose variance is binomial
     splits: bool = False  # whether each run has test images of its own
-
-
-def failed_seeds(trained):
-    """The seeds whose training never left the class prior, from ``trained`` in metrics.json."""
-    return [seed for seed, success in trained.items() if not success]
 
 
 def epochs_short(trainings):
@@ -81,16 +47,16 @@ def epochs_short(trainings):
         for training in trainings.values()
         if training["dataset"] in published.DATASETS and training["epochs_run"] == training["train"]["epochs"]
     }
-    return min(cut) if cut and min(cut) < published.RECIPE["train.epochs"] else None
+    return min(cut) if cut and min(cut) < published.EPOCHS else None
 
 
 def paper_table(dataset, model, protocol=None):
     """The paper's table that a result may stand beside; None where it has none, or CK+ was split in another way."""
-    return published.table(dataset, model) if protocol in (None, "frames") else None
+    return published.TABLES.get((dataset, model)) if protocol in (None, "frames") else None
 
 
 def interval(paper, paper_n, measured, rounding=published.HALF_UNIT, level=0.95):
-    """The difference between our mean and the paper's value: difference, low, high (see the top of this module)."""
+    """The difference between our mean and the paper's value, with its interval: difference, low, high."""
     values = np.asarray(measured.values, dtype=float)
     ours, runs = values.mean(), len(values)
     spread = values.var(ddof=1) if runs > 1 else 0.0
@@ -133,25 +99,12 @@ def correlation_of_runs(values):
 
 
 def check(dataset, outcomes, evaluate, protocol=None, splits=None):
-    """Set each number that the paper gives on a data set beside ours.
+    """Each number that the paper gives on a data set, beside ours: DataFrame of `COLUMNS`, a row a claim.
 
-    Parameters
-    ----------
-    dataset : str
-    outcomes : dict of str to report.Outcome
-        By network; its ``predictions`` (of the test set) and ``trainings`` are read.
-    evaluate : dict
-        ``confidence_level`` and ``bootstrap_samples``.
-    protocol : str, optional
-        How CK+ was split; the paper's claims are about ``frames``.
-    splits : DataFrame, optional
-        Predictions of a study of random splits. The verdicts then rest on these, and not on `outcomes`.
-
-    Returns
-    -------
-    DataFrame
-        `COLUMNS`, a row a claim. ``paper_n`` and ``n`` count the images that the paper's value and ours are shares of,
-        ``seeds`` our runs. What is unknown is NaN or empty.
+    `outcomes` are `report.Outcome` by network. `protocol` is how CK+ was split; the claims are about ``frames``.
+    `splits` are the predictions of a study of random splits, if there is one: the verdicts then rest on these alone.
+    ``paper_n`` and ``n`` count the images that the paper's value and ours are shares of, ``seeds`` our runs. What is
+    unknown is NaN or empty.
     """
     rows = []
     for claim in published.CLAIMS:
@@ -162,9 +115,9 @@ def check(dataset, outcomes, evaluate, protocol=None, splits=None):
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def whole(tables):
-    """One table of claims out of several; a later table's row replaces an earlier one of the same id."""
-    return pd.concat(tables, ignore_index=True).drop_duplicates("id", keep="last", ignore_index=True)
+def records(checked):
+    """The rows of `check` for a file of JSON: list of dict, with None for what is unknown."""
+    return json.loads(checked.to_json(orient="records", double_precision=6))
 
 
 def _judge(claim, outcomes, evaluate, protocol, splits):
@@ -187,8 +140,6 @@ def _judge(claim, outcomes, evaluate, protocol, splits):
     if failed:
         return _not_comparable(f"a training of the {' and '.join(failed)} network failed")
     measured = _measured(claim, *(outcomes[model] for model in models), evaluate=evaluate)
-    if measured is None:
-        return _not_comparable("not measured")
     if claim.quantity == "F1 in the text":
         tables = published.recomputed_mean(published.TABLES[claim.dataset, claim.model], "f1")
         row = _not_comparable(f"which mean it is, is not said; the F1 values of its table have the mean {tables:.3f}")
@@ -197,7 +148,7 @@ def _judge(claim, outcomes, evaluate, protocol, splits):
     short = [epochs for model in models if (epochs := epochs_short(outcomes[model].trainings))]
     if short and row["verdict"] == NOT_REPRODUCED:
         row["verdict"] = NOT_COMPARABLE
-        row["note"] = _joined(f"{min(short)} of the paper's {published.RECIPE['train.epochs']} epochs", row["note"])
+        row["note"] = _joined(f"{min(short)} of the paper's {published.EPOCHS} epochs", row["note"])
     return row
 
 
@@ -223,8 +174,6 @@ def _measured(claim, outcome, second=None, *, evaluate):
     """A claim's quantity in each of our runs on one test set; for the gain, of two networks."""
     if claim.quantity == "training accuracy":
         trainings = outcome.trainings.values()
-        if not all("train_accuracy" in training for training in trainings):
-            return None
         return Measured(tuple(t["train_accuracy"] for t in trainings), min(t["n_train"] for t in trainings), 1.0)
     right = metrics.correct(outcome.predictions)
     if claim.quantity == "gain":
@@ -244,18 +193,17 @@ def _over_splits(claim, predictions, evaluate):
 
 def _of_confusions(claim, confusions, classes, correlation, evaluate, splits=False):
     """Accuracy, precision, recall or macro F1 of each confusion matrix, (runs, classes, classes)."""
-    if claim.quantity in ("macro F1", "F1 in the text"):
-        variance = np.mean([_variance_of_macro_f1(one, evaluate["bootstrap_samples"]) for one in confusions])
-        values, n = metrics.macro_f1(confusions), round(confusions[0].sum())
-        return Measured(tuple(values), n, correlation, float(variance), splits)
+    images, variance = confusions.sum(axis=(1, 2)), None
     if claim.quantity == "accuracy":
-        hits, images = np.trace(confusions, axis1=1, axis2=2), confusions.sum(axis=(1, 2))
-    else:
-        index = classes.index(claim.expression)
-        hits = confusions[:, index, index]
+        values = np.trace(confusions, axis1=1, axis2=2) / images
+    elif claim.expression:
+        place, index = metrics.SCORES.index(claim.quantity), classes.index(claim.expression)
+        values = metrics.scores(confusions)[place, :, index]
         images = confusions.sum(axis=1 if claim.quantity == "precision" else 2)[:, index]
-    values = np.divide(hits, images, out=np.zeros(len(hits)), where=images > 0)
-    return Measured(tuple(values), round(images.mean()), correlation, splits=splits)
+    else:  # macro F1
+        values = metrics.macro_f1(confusions)
+        variance = float(np.mean([_variance_of_macro_f1(one, evaluate["bootstrap_samples"]) for one in confusions]))
+    return Measured(tuple(values), round(images.mean()), correlation, variance, splits)
 
 
 def _variance_of_macro_f1(confusion, samples):

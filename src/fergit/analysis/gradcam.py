@@ -26,9 +26,6 @@ SAMPLE = 300  # test images that those are shown, evenly spaced, or all if there
 BATCH = 256
 
 
-# Maps
-
-
 def layers(network):
     """The layers that are explained, {positions a side: name}: of each size of maps the last that ends in a ReLU.
 
@@ -44,22 +41,10 @@ def layers(network):
 
 
 def explain(network, images, labels=None, layer=None):
-    """Grad-CAM of each image.
+    """Grad-CAM of each image, uint8 (n, 48, 48): maps float32 (n, side, side), and probabilities float32 (n, classes).
 
-    Parameters
-    ----------
-    network : keras.Model
-    images : uint8 (n, 48, 48)
-    labels : int (n,), optional
-        What is to be explained, as indices of the classes; None: the label that the network itself gives.
-    layer : str, optional
-        None: the first of `layers`.
-
-    Returns
-    -------
-    maps : float32 (n, side, side)
-        0 and more; all 0 where nothing speaks for the label.
-    probabilities : float32 (n, classes)
+    `labels`, int (n,), are what is to be explained, or None for the label that the network itself gives; `layer` is a
+    name, or None for the first of `layers`. Where nothing speaks for the label, a map is all 0.
     """
     head = network.layers[-1]
     layer = network.get_layer(layer or next(iter(layers(network).values())))
@@ -85,15 +70,14 @@ def explain(network, images, labels=None, layer=None):
 
 def _gradient(score, features, wanted):
     """The gradient of the score by the features, as the backend has it; and the logits."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             tape.watch(features)
             total, logits = score(features, wanted)
         return tape.gradient(total, features), logits
-    if backend == "jax":
+    if keras.backend.backend() == "jax":
         import jax
 
         return jax.grad(score, has_aux=True)(features, wanted)
@@ -125,9 +109,6 @@ def centre_map(like):
 
     found = gaussian(minimize_scalar(gap, bounds=(-2, 5), method="bounded").x)
     return found / found.mean()
-
-
-# The test set
 
 
 def measure(network, faces, boxes):
@@ -178,25 +159,19 @@ def summary(training, network, shared, means, untrained, boxes, evaluate):
         own, fresh = (table[table["positions"] == side] for table in (shared, untrained))
         whole = means.query("positions == @side and named == @ALL")["value"].to_numpy().reshape(side, side)
         taken = own.iloc[sample(len(own))]  # the images that the untrained networks were shown
-        sizes.append(
-            {"positions": side, "layer": layer}
-            | _mean_shares(own, names, evaluate)
-            | {
-                "centre": shares(centre_map(whole)[np.newaxis], boxes).iloc[0].to_dict(),
-                "untrained": {
-                    "networks": len(fresh),
-                    "images": len(taken),
-                    "trained": taken[ALL].mean(),
-                    "as_much": int((fresh[ALL] >= taken[ALL].mean()).sum()),
-                    "least": fresh[ALL].min(),
-                    "most": fresh[ALL].max(),
-                    "share": fresh[names].mean().to_dict(),
-                },
-                "classes": {
-                    name: _mean_shares(part, names, evaluate) for name, part in own.groupby("named", sort=False)
-                },
-            }
-        )
+        entry = {"positions": side, "layer": layer} | _mean_shares(own, names, evaluate)
+        entry["centre"] = shares(centre_map(whole)[np.newaxis], boxes).iloc[0].to_dict()
+        entry["untrained"] = {
+            "networks": len(fresh),
+            "images": len(taken),
+            "trained": taken[ALL].mean(),
+            "as_much": int((fresh[ALL] >= taken[ALL].mean()).sum()),
+            "least": fresh[ALL].min(),
+            "most": fresh[ALL].max(),
+            "share": fresh[names].mean().to_dict(),
+        }
+        entry["classes"] = {k: _mean_shares(part, names, evaluate) for k, part in own.groupby("named", sort=False)}
+        sizes.append(entry)
     return rounded(
         {name: training[name] for name in ("dataset", "model", "seed")}
         | {"n_test": shared["sample_id"].nunique(), "confidence_level": evaluate["confidence_level"]}

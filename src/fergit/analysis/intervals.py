@@ -42,21 +42,14 @@ def over_seeds(values, level=0.95):
     values = np.asarray(values, dtype=float)
     if values.size < 2:
         return None
-    return [
-        float(end) for end in values.mean() + stats.sem(values) * np.array(stats.t.interval(level, values.size - 1))
-    ]
+    ends = values.mean() + stats.sem(values) * np.array(stats.t.interval(level, values.size - 1))
+    return ends.tolist()
 
 
 def bootstrap(values, statistic, samples, level=0.95):
     """Percentile interval over images, by resampling images; every seed sees the same resampled images.
 
-    Parameters
-    ----------
-    values : array (..., n)
-        Something for each image.
-    statistic : function
-        Takes values (..., batch, n) and returns (batch,).
-    samples : int
+    `values`, (..., n), are something for each image; `statistic` takes such values, (..., batch, n), to (batch,).
     """
     values = np.asarray(values)
     result = stats.bootstrap(

@@ -3,7 +3,7 @@
 All of it is read from what preprocess and predict left: copies.csv and predictions.csv. A *near copy* is an image whose
 pixels correlate with those of a training image by a threshold or more, as they are or mirrored: the same photograph,
 brighter, compressed again or moved by a fraction of a pixel, or the next frame of a film. A photograph that is cropped
-a few pixels otherwise is not found, so there are more copies than are counted.
+differently by a few pixels is not found, so there are more copies than we count.
 """
 
 import numpy as np
@@ -41,9 +41,8 @@ def kinds(tests, near=NEAR[0]):
 def by_stratum(hits, stratum, level):
     """Accuracy within each stratum of the test images, the largest first: a list of dict.
 
-    `hits` are the shares of seeds that are correct on each image (`metrics.by_image`), `stratum` a Series of str for
-    some or all of them, both by ``sample_id``. Each dict: ``stratum``, ``images``, ``accuracy``, ``low``, ``high``
-    (Wilson).
+    `hits` are of `metrics.by_image`, `stratum` is a Series of str for some or all of them, both by ``sample_id``. Each
+    dict: ``stratum``, ``images``, ``accuracy``, ``low``, ``high`` (Wilson).
     """
     rows = []
     for name, part in hits[hits.index.isin(stratum.index)].groupby(stratum):

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score, roc_curve
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 from statsmodels.stats.contingency_tables import mcnemar
 
 from fergit.analysis import calibration
@@ -18,9 +18,6 @@ from fergit.core.predictions import PREFIX, classes_of, seeds_of, unpack
 KEYS = ("accuracy", "macro_f1", "train_accuracy", "n_test", "parameters", "seeds", "trained")  # read of metrics.json
 ROC_GRID = np.linspace(0, 1, 101)  # 101 points a class draw the same curve as thousands
 SCORES = ("precision", "recall", "f1")
-
-
-# Each image
 
 
 def named(predictions):
@@ -43,9 +40,6 @@ def by_image(hits, predictions):
     return hits.astype(float).groupby(predictions["sample_id"], sort=False).mean()
 
 
-# What is confused
-
-
 def confusions(predictions):
     """Confusion matrices, int (seeds, classes, classes): rows are the true classes, columns the predicted ones."""
     labels, probabilities = unpack(predictions)
@@ -58,6 +52,31 @@ def named_per_image(predictions):
     confusion = confusions(predictions).sum(axis=0)
     counts = zip(classes_of(predictions), confusion.sum(axis=0), confusion.sum(axis=1), strict=True)
     return {name: float(times / images) if images else None for name, times, images in counts}
+
+
+def scores(confusion):
+    """Precision, recall and F1 of each class from confusion matrices, int (..., classes, classes): (3, ..., classes).
+
+    0 where there is nothing to divide by.
+    """
+    hits, support, predicted = (
+        np.diagonal(confusion, axis1=-2, axis2=-1),
+        confusion.sum(axis=-1),
+        confusion.sum(axis=-2),
+    )
+    above, below = np.stack([hits, hits, 2 * hits]), np.stack([predicted, support, predicted + support])
+    return np.divide(above, below, out=np.zeros(above.shape), where=below > 0)
+
+
+def macro(confusion):
+    """The means of `scores` over the classes that are there or predicted: (3, ...)."""
+    counted = confusion.sum(axis=-1) + confusion.sum(axis=-2) > 0
+    return scores(confusion).sum(axis=-1) / counted.sum(axis=-1)
+
+
+def macro_f1(confusion):
+    """Macro F1 from confusion matrices, int (..., classes, classes) to float (...)."""
+    return macro(confusion)[2]
 
 
 def confusion_table(predictions):
@@ -75,16 +94,13 @@ def most_confused(confusion, classes, most=5):
     return table.sort_values("share", ascending=False, kind="stable").head(most).reset_index(drop=True)
 
 
-# Class by class
-
-
 def per_class(predictions, level=0.95):
     """Precision, recall and F1 of each class, means over the seeds; Wilson's interval of the recall; the support.
 
     Indexed by class: precision, recall, recall_low, recall_high, f1, support.
     """
-    scores, support = _scores(predictions, average=None)
-    table = pd.DataFrame(dict(zip(SCORES, scores, strict=True)), index=pd.Index(classes_of(predictions), name="class"))
+    confusion, index = confusions(predictions), pd.Index(classes_of(predictions), name="class")
+    table, support = pd.DataFrame(scores(confusion).mean(axis=1).T, index, SCORES), confusion[0].sum(axis=1)
     low, high = wilson(table["recall"] * support, support, level)
     table.insert(2, "recall_low", low)
     table.insert(3, "recall_high", high)
@@ -102,27 +118,10 @@ def beside_paper(table, paper):
 
 def averages(predictions):
     """Means over the seeds of `SCORES`: rows ``macro`` (each class counts alike) and ``weighted`` (each image)."""
-    rows = {kind: _scores(predictions, average=kind)[0] for kind in ("macro", "weighted")}
+    confusion = confusions(predictions)
+    weighted = np.average(scores(confusion), axis=-1, weights=confusion[0].sum(axis=1))
+    rows = {"macro": macro(confusion).mean(axis=1), "weighted": weighted.mean(axis=1)}
     return pd.DataFrame.from_dict(rows, orient="index", columns=SCORES)
-
-
-def _scores(predictions, average):
-    """Precision, recall and F1 by scikit-learn, means over seeds; and the support of each class."""
-    labels, probabilities = unpack(predictions)
-    results = []
-    for guess in probabilities.argmax(axis=2):
-        # A class that is neither there nor predicted has no score to average.
-        names = np.arange(probabilities.shape[2]) if average is None else np.union1d(labels, guess)
-        results.append(precision_recall_fscore_support(labels, guess, labels=names, average=average, zero_division=0))
-    return np.mean([result[:3] for result in results], axis=0), results[0][3]
-
-
-def macro_f1(confusion):
-    """Macro F1 from confusion matrices, int (..., classes, classes) to float (...); empty classes as scikit-learn."""
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    f1 = np.divide(2 * hits, total, out=np.zeros(hits.shape), where=total > 0)
-    return f1.sum(axis=-1) / (total > 0).sum(axis=-1)
 
 
 def roc_curves(predictions):
@@ -146,9 +145,6 @@ def _areas(labels, probabilities, classes):
         for index, name in enumerate(classes)
     }
     return pd.Series(areas, name="auc").rename_axis("class")
-
-
-# All of it
 
 
 def accuracy_interval(predictions, samples, level=0.95):
@@ -178,9 +174,9 @@ def macro_f1_interval(predictions, samples, level=0.95):
 def summarize(test, validation, trainings, evaluate):
     """All of metrics.json, from the two parts of predictions.csv and training.json by seed.
 
-    ``accuracy`` and ``macro_f1`` have mean, sd (None for one seed), per_seed, ``ci95`` (over images) and
-    ``ci95_over_seeds`` (None for one seed); ``train_accuracy`` is of clean images; ``temperature`` is fitted on the
-    validation set, and the second ``calibration_error`` is that of the test set after it.
+    ``accuracy`` and ``macro_f1`` have mean, sd, per_seed, ``ci95`` (over images) and ``ci95_over_seeds`` (with one seed
+    None, as sd); ``train_accuracy`` is of images without augmentation; ``temperature`` is fitted on the validation set,
+    ``calibration_error_scaled`` is that of the test set after it.
     """
     level, samples, bins = (evaluate[key] for key in ("confidence_level", "bootstrap_samples", "calibration_bins"))
     labels, probabilities = unpack(test)
@@ -217,11 +213,10 @@ def summarize(test, validation, trainings, evaluate):
 
 
 def compare(first, second, evaluate):
-    """Two networks on the same test images: how much more accurate is the second?
+    """Two networks on the same test images: how much more accurate is the second? Other test images are an error.
 
-    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (bootstrap over images, paired), and
-    ``mcnemar``: for each seed that both have, the images that only the first and only the second is correct on, the
-    exact p value, and that corrected for several seeds (Holm). Other test images are an error.
+    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (paired bootstrap over images), and ``mcnemar``:
+    for each common seed the images that only one of them is correct on, the exact p value, and the same by Holm.
     """
     images = [table.loc[table["seed"] == table["seed"].iloc[0], ["sample_id", "label"]] for table in (first, second)]
     if not np.array_equal(*(table.to_numpy() for table in images)):

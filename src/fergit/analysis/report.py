@@ -1,6 +1,5 @@
 """What is known of the networks of a data set together: read from their results, and put into one file."""
 
-import json
 from dataclasses import dataclass
 
 import pandas as pd
@@ -30,18 +29,10 @@ class Outcome:
     history: pd.DataFrame
 
 
-def protocol_of(params):
-    """How a data set was split, where params.yaml leaves a choice: ``frames`` or ``subjects`` for CK+, else None."""
-    return params["split"].get("protocol")
-
-
 def read_outcomes(dataset, models, seeds):
     """Read the results of exactly these networks and seeds, whatever else lies beside them: `Outcome` by network.
 
-    Raises
-    ------
-    FergitError
-        A file is missing or damaged, or holds other seeds: names it, and the command that writes it.
+    Raises FergitError where a file is missing or damaged, or holds other seeds: names it, and what writes it.
     """
     outcomes = {}
     for model in models:
@@ -51,12 +42,8 @@ def read_outcomes(dataset, models, seeds):
             read_table(folder / "history.csv", HISTORY, train, dtype=HISTORY).assign(network=model, seed=seed)
             for seed, folder, train in _trainings(dataset, model, seeds)
         ]
-        outcomes[model] = Outcome(
-            read_part(dataset, model, seeds),
-            summary,
-            read_trainings(dataset, model, seeds),
-            pd.concat(histories, ignore_index=True),
-        )
+        predictions, trainings = (read(dataset, model, seeds) for read in (read_part, read_trainings))
+        outcomes[model] = Outcome(predictions, summary, trainings, pd.concat(histories, ignore_index=True))
     return outcomes
 
 
@@ -100,15 +87,16 @@ def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
     """All of report.json, what the pages say about a data set: from `read_outcomes`, `compare` and `claims.check`."""
     key, models = interval_key(evaluate["confidence_level"]), {}
     for model, outcome in outcomes.items():
-        paper = claims.paper_table(dataset, model, protocol)
+        found, paper = outcome.metrics, claims.paper_table(dataset, model, protocol)
         models[model] = {
-            name: {"mean": entry["mean"], "sd": entry["sd"], "low": entry[key][0], "high": entry[key][1]}
-            for name, entry in ((name, outcome.metrics[name]) for name in ("accuracy", "macro_f1"))
-        }
-        models[model] |= {name: outcome.metrics[name] for name in ("train_accuracy", "n_test", "parameters", "seeds")}
-        models[model] |= {
+            **{
+                name: {"mean": found[name]["mean"], "sd": found[name]["sd"]}
+                | dict(zip(("low", "high"), found[name][key], strict=True))
+                for name in ("accuracy", "macro_f1")
+            },
+            **{name: found[name] for name in ("train_accuracy", "n_test", "parameters", "seeds")},
             "paper_accuracy": paper and paper["accuracy"],
-            "failed_seeds": claims.failed_seeds(outcome.metrics["trained"]),
+            "failed_seeds": [seed for seed, success in found["trained"].items() if not success],
             "epochs_run": [training["epochs_run"] for training in outcome.trainings.values()],
         }
     return {
@@ -118,5 +106,5 @@ def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
         "models": models,
         "comparison": comparison,
         "baseline_accuracy": read_baseline(dataset),
-        "claims": json.loads(checked.to_json(orient="records", double_precision=6)),
+        "claims": claims.records(checked),
     }

@@ -1,12 +1,11 @@
 """What a study found, as numbers: each variant with its spread, and how much the value that is varied matters."""
 
-import json
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from fergit.analysis import claims, metrics
+from fergit.analysis.intervals import bootstrap, holm, over_seeds, rounded
 from fergit.core.errors import FergitError
 from fergit.core.files import read_table
 from fergit.paper import published
@@ -18,13 +17,7 @@ TABLES = {  # what the study leaves, and what is read of it
 
 
 def read(folder):
-    """The tables of a study's folder: predictions of the test set, trainings.
-
-    Raises
-    ------
-    FergitError
-        One is missing, or no such table.
-    """
+    """The tables of a study's folder: predictions of the test set, trainings; or FergitError."""
     remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
     options = {"dtype": {"variant": str, "group": str}, "keep_default_na": False}
     predictions, trainings = (
@@ -33,49 +26,30 @@ def read(folder):
     return predictions[predictions["split"] == "test"].drop(columns="split"), trainings
 
 
-def are_draws(vary):
-    """Whether the values of a study are equals, such as random splits, so that their mean says something."""
-    return vary.endswith((".seed", ".fold"))
-
-
 def summary(name, study, predictions, trainings, evaluate, protocol=None):
     """All of a study's metrics.json, which is all that tables and pages read.
 
-    Parameters
-    ----------
-    name : str
-    study : dict
-        Its entry in studies/params.yaml.
-    predictions, trainings : DataFrame
-        Of `read`.
-    evaluate : dict
-        That section of params.yaml.
-    protocol : str, optional
-        How params.yaml splits CK+, where the study does not say.
+    `study` is its entry in studies/params.yaml, the tables are those of `read`, `evaluate` is that section of
+    params.yaml, `protocol` says how params.yaml splits CK+, where the study does not.
     """
-    draws = are_draws(study["vary"])
-    variants = by_variant(predictions, trainings, evaluate["confidence_level"])
+    draws = study["vary"].endswith((".seed", ".fold"))  # its values are equals, so that their mean says something
     protocol = study["set"].get(f"{study['dataset']}.split.protocol", protocol)
     paper = {network: _paper(study["dataset"], network, protocol) for network in study["models"]}
-    return metrics.rounded(
+    return rounded(
         {
             "study": name,
             **{key: study[key] for key in ("question", "dataset", "set", "vary")},
             "confidence_level": evaluate["confidence_level"],
             "paper": paper,
-            "variants": variants.astype(object).where(variants.notna(), None).to_dict("records"),
+            "variants": by_variant(predictions, trainings, evaluate["confidence_level"]),
             "draws": over_draws(predictions, trainings, evaluate, paper) if draws else {},
             "networks": networks_over_draws(predictions, trainings, evaluate) if draws else None,
             "against_first": [] if draws else against_first(predictions, trainings, evaluate),
-            "claims": _claims(study["dataset"], predictions, evaluate) if draws and protocol == "frames" else [],
+            "claims": claims.records(claims.check(study["dataset"], {}, evaluate, "frames", predictions))
+            if draws and protocol == "frames"
+            else [],
         }
     )
-
-
-def _claims(dataset, predictions, evaluate):
-    """The paper's claims on CK+, judged by random splits, as records."""
-    checked = claims.check(dataset, {}, evaluate, "frames", splits=predictions)
-    return json.loads(checked.to_json(orient="records", double_precision=6))
 
 
 def _paper(dataset, network, protocol):
@@ -85,19 +59,15 @@ def _paper(dataset, network, protocol):
 
 
 def by_variant(predictions, trainings, level):
-    """The test scores of each variant and network over its trainings.
+    """The test scores of each variant and network over its trainings: list of dict.
 
-    Returns
-    -------
-    DataFrame
-        ``variant``, ``network``, ``trainings``, ``failed`` (never left the class prior), ``mean``, ``sd`` and the ends
-        ``low`` and ``high`` of Student's t interval of the mean (NaN for one training), ``macro_f1`` (mean),
-        ``validation`` and ``training`` (mean accuracies of the kept weights), ``named``: by class, how many images are
-        called so for each image of it; None for a class without images.
+    ``variant``, ``network``, ``trainings``, ``failed`` (how many never left the class prior); ``mean``, ``sd``, ``low``
+    and ``high`` (Student's t) of the accuracy; means of ``macro_f1``, ``validation`` and ``training`` accuracy;
+    ``named``: by class, how many images get its label for each image of it. NaN and None where there is too little.
     """
     rows = []
     for (variant, network), group in trainings.groupby(["variant", "network"], sort=False):
-        low, high = metrics.over_seeds(group["accuracy"], level) or (None, None)
+        ends = over_seeds(group["accuracy"], level) or (None, None)
         tested = _of(predictions, variant, network)
         rows.append(
             {
@@ -107,15 +77,14 @@ def by_variant(predictions, trainings, level):
                 "failed": int((~group["trained"]).sum()),
                 "mean": group["accuracy"].mean(),
                 "sd": group["accuracy"].std(),
-                "low": low,
-                "high": high,
+                **dict(zip(("low", "high"), ends, strict=True)),
                 "macro_f1": metrics.macro_f1(metrics.confusions(tested)).mean(),
                 "validation": group["validation_accuracy"].mean(),
                 "training": group["train_accuracy"].mean(),
                 "named": metrics.named_per_image(tested),
             }
         )
-    return pd.DataFrame(rows).astype({"low": float, "high": float})
+    return rows
 
 
 def _of(predictions, variant, network):
@@ -127,14 +96,9 @@ def _of(predictions, variant, network):
 def against_first(predictions, trainings, evaluate):
     """Each variant less the first one, by network, on the same test images and with the same seeds.
 
-    Variants of which a training failed are left out: they compare nothing.
-
-    Returns
-    -------
-    list of dict
-        ``network``, ``variant``, ``seeds`` (how many), ``difference`` (of mean accuracies), ``low`` and ``high`` (over
-        images, paired bootstrap), ``over_seeds`` (Student's t interval, None for one seed), ``test`` and its ``p``: the
-        paired t test over seeds, or McNemar's where there is one seed; and ``p_holm``, corrected for all rows.
+    A list of dict, without variants of which a training failed: ``network``, ``variant``, ``seeds`` (how many),
+    ``difference`` of mean accuracies, ``low`` and ``high`` (over images, paired bootstrap), ``over_seeds`` (Student's t
+    interval, None for one seed), ``test`` and its ``p``, and ``p_holm``, corrected for all rows.
     """
     rows = []
     for network, group in trainings.groupby("network", sort=False):
@@ -153,12 +117,12 @@ def against_first(predictions, trainings, evaluate):
                     "variant": variant,
                     "seeds": len(differences),
                     **{key: found[key] for key in ("difference", "low", "high")},
-                    "over_seeds": metrics.over_seeds(differences, evaluate["confidence_level"]),
+                    "over_seeds": over_seeds(differences, evaluate["confidence_level"]),
                     "test": "paired t test over seeds" if several else "McNemar's test",
                     "p": paired_t(differences) if several else found["mcnemar"][0]["p"],
                 }
             )
-    for row, p in zip(rows, metrics.holm([row["p"] for row in rows]) if rows else (), strict=True):
+    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = p
     return rows
 
@@ -171,17 +135,13 @@ def paired_t(differences):
 
 
 def over_draws(predictions, trainings, evaluate, paper):
-    """The accuracy over draws such as splits, with its spread over draws and its interval over images or persons.
+    """The accuracy over draws such as splits, by network.
 
-    Returns
-    -------
-    dict
-        By network: ``draws``, ``trainings``, ``failed``; of the accuracies of the draws, each the mean of its
-        trainings, ``mean``, ``sd``, ``lowest``, ``highest``, and how many are ``below``, ``equal`` to and ``above`` the
-        paper's once rounded like it (None where the paper has no such table); over all tests ``accuracy``, ``low`` and
-        ``high`` (bootstrap that draws whole persons, or images where persons are unknown), ``tests``, ``images``
-        (different ones), ``people`` (0 where unknown), ``by_person`` (by name, tests that were right and all tests;
-        empty where unknown) and ``recalls``: by class its ``tests`` and the share of them that is ``right``.
+    ``draws``, ``trainings``, ``failed``; of the draws' accuracies ``mean``, ``sd``, ``lowest``, ``highest``; how many
+    are ``below``, ``equal`` to and ``above`` the paper's, rounded like it (None where there is no such table). Over all
+    tests: ``accuracy``, ``low`` and ``high`` (bootstrap over persons, or images where persons are unknown), ``tests``,
+    ``images`` (different ones), ``people`` and ``by_person`` (correct and all tests; 0 and empty where unknown),
+    ``recalls`` (by class ``tests`` and the share that is ``right``).
     """
     found = {}
     for network, group in trainings.groupby("network", sort=False):
@@ -219,25 +179,16 @@ def over_draws(predictions, trainings, evaluate, paper):
 def networks_over_draws(predictions, trainings, evaluate):
     """The second network of a study of draws less its first, on the same tests; None unless there are two, all trained.
 
-    Returns
-    -------
-    dict or None
-        ``first``, ``second``; ``difference`` of the accuracies over all tests, ``low`` and ``high`` (bootstrap as in
-        `over_draws`); ``higher``, ``equal`` and ``lower``: in how many draws the second's mean accuracy is.
-
-    Raises
-    ------
-    FergitError
-        The networks were not tested on the same images.
+    A dict: ``first``, ``second``; ``difference`` of the accuracies over all tests, ``low`` and ``high`` (as in
+    `over_draws`); in how many draws the second's mean accuracy is ``higher``, ``equal`` and ``lower``.
     """
     networks = list(trainings["network"].unique())
     if len(networks) != 2 or not trainings["trained"].all():
         return None
     test = ["variant", "seed", "sample_id", "group", "label"]
     first, second = (predictions[predictions["network"] == network] for network in networks)
-    pairs = (
-        first[test].assign(first=metrics.right(first)).merge(second[test].assign(second=metrics.right(second)), on=test)
-    )
+    pairs = first[test].assign(first=metrics.right(first))
+    pairs = pairs.merge(second[test].assign(second=metrics.right(second)), on=test)
     if not len(pairs) == len(first) == len(second):
         raise FergitError(f"predictions.csv: the {networks[0]} and the {networks[1]} network have not the same tests")
     drawn = _by_person(pairs["second"].astype(int) - pairs["first"], pairs)
@@ -255,12 +206,9 @@ def networks_over_draws(predictions, trainings, evaluate):
 
 
 def between(first, second, evaluate):
-    """The accuracy of a second study less that of a first one of the same persons, from their `over_draws`.
+    """The accuracy of a second study less that of a first one of the same persons, from their `over_draws`: float.
 
-    Returns
-    -------
-    tuple of float
-        The difference, and the ends of its interval: bootstrap over persons, each with all tests in both studies.
+    And the ends of its interval: bootstrap over persons, each with all tests in both studies.
     """
     both = (pd.DataFrame.from_dict(draws["by_person"], orient="index") for draws in (first, second))
     drawn = pd.concat(both, axis=1).fillna(0).to_numpy().T
@@ -270,7 +218,7 @@ def between(first, second, evaluate):
         return others_right / others_tests - right / tests
 
     samples, level = evaluate["bootstrap_samples"], evaluate["confidence_level"]
-    return float(difference(drawn)), *metrics.bootstrap(drawn, difference, samples, level)
+    return float(difference(drawn)), *bootstrap(drawn, difference, samples, level)
 
 
 def _people_are_known(table):
@@ -285,4 +233,4 @@ def _by_person(values, table):
 def _interval(drawn, evaluate):
     """The interval of the mean of `_by_person`'s values: bootstrap over its rows."""
     samples, level = evaluate["bootstrap_samples"], evaluate["confidence_level"]
-    return metrics.bootstrap(drawn.to_numpy().T, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), samples, level)
+    return bootstrap(drawn.to_numpy().T, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), samples, level)

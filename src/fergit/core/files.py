@@ -123,21 +123,6 @@ def _unreadable(path, form, error, remedy):
     return FergitError(f"{paths.relative(path)}: not the {form} that was written there ({why}); {remedy}")
 
 
-def with_block(path, begin, end, block):
-    """The text of a file with `block` between its lines `begin` and `end`, in place of what stood there.
-
-    Raises
-    ------
-    FergitError
-        The file has not one of each, in this order.
-    """
-    text = path.read_text(encoding="utf-8")
-    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise FergitError(f"{path.name}: needs one line {begin} and, below it, one line {end}")
-    before, after = text.split(begin)[0], text.split(end)[1]
-    return f"{before}{begin}\n{block}\n{end}{after}"
-
-
 def sha256(path):
     """The sha256 of a file, 64 hexadecimal digits."""
     with open(path, "rb") as file:

@@ -4,7 +4,9 @@ So no stage reads what DVC does not track, and a notebook run by hand gets what 
 values are allowed is checked elsewhere, before any stage runs: `fergit.runner.schema`.
 """
 
+import functools
 import re
+import sys
 
 from ruamel.yaml import YAML
 
@@ -36,6 +38,10 @@ def stage_params(stage, injected=None, **items):
     FergitError
         A file cannot be read, or a key that the stage needs is missing.
     """
+    if injected is None and "ipykernel" in sys.modules:
+        print(
+            "Run by hand, this notebook writes into results/ as the pipeline does; `git restore results` undoes that."
+        )
     sections = tracked_params(stage, **items) if injected is None else injected
     dataset = items.get("dataset") or sections.get("studies", {}).get(items.get("name"), {}).get("dataset")
     own = sections.get(dataset, {})
@@ -43,17 +49,21 @@ def stage_params(stage, injected=None, **items):
     return {name: values for name, values in merged.items() if name not in (dataset, "overrides")}
 
 
-def tracked_params(stage, **items):
-    """The keys that DVC tracks for a stage, with their values, before anything is merged; see `stage_params`."""
+def tracked_params(stage, known=None, **items):
+    """The keys that DVC tracks for a stage, with their values, before anything is merged; see `stage_params`.
+
+    ``known`` holds files that are read already, {Path: dict}.
+    """
+    files = functools.cache(lambda path: (known or {}).get(path) or read(path))
     file, _, name = stage.rpartition(":")
     body = read(paths.ROOT / file if file else paths.PIPELINE)["stages"][name]
     if "name" in items:
-        items = {"dataset": read(paths.STUDIES)["studies"][items["name"]]["dataset"]} | items
+        items = {"dataset": files(paths.STUDIES)["studies"][items["name"]]["dataset"]} | items
     sections = {}
     for entry in body.get("do", body).get("params", []):
         for source, keys in (entry if isinstance(entry, dict) else {"params.yaml": [entry]}).items():
             path = {"params.yaml": paths.PARAMS, "studies/params.yaml": paths.STUDIES}[source]
-            values = read(path)
+            values = files(path)
             for key in keys:
                 try:
                     _copy(values, sections, _filled(key, items).split("."))

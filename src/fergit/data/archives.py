@@ -8,7 +8,6 @@ import gzip
 import lzma
 import os
 import re
-import stat
 import struct
 import tarfile
 import zipfile
@@ -60,17 +59,6 @@ def suffix(path):
     return max((suffix for suffix in SUFFIXES if name.endswith(suffix)), key=len, default="")
 
 
-def pack(archive, names, file):
-    """Write members to an uncompressed zip, a binary file open for writing: the same members give the same bytes."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as target:
-        for name in sorted(names):
-            info = zipfile.ZipInfo(name)  # with the date 1980-01-01
-            info.external_attr, info.create_system = (stat.S_IFREG | 0o644) << 16, 3
-            with archive.open(name) as source, target.open(info, "w", force_zip64=True) as member:
-                while block := source.read(1 << 20):
-                    member.write(block)
-
-
 class Archive:
     """Members by name, whatever holds them.
 
@@ -80,10 +68,12 @@ class Archive:
         What messages call it.
     names : tuple of str
         The members, sorted, as paths with ``/``; hidden files are left out.
+    folders : set of str
+        The folders that it says it has, the empty ones among them.
     """
 
     def __init__(self, name):
-        self.name = name
+        self.name, self.folders = name, set()
         self._members, self._bytes = {}, 0  # {name: function that opens it}
 
     @property
@@ -103,8 +93,8 @@ class Archive:
         if path in self._members:
             raise FergitError(f"{self.name}: member {path!r} is there twice; refused")
         self._members[path] = opener
-        self._bytes += size
-        if len(self._members) > MAX_MEMBERS or self._bytes > MAX_BYTES:
+        self._bytes += size or 0  # None: of a plain folder, which may hold what it likes
+        if size is not None and (len(self._members) > MAX_MEMBERS or self._bytes > MAX_BYTES):
             raise FergitError(f"{self.name}: over {MAX_MEMBERS:,} members or {MAX_BYTES >> 30} GiB unpacked; refused")
 
     @contextlib.contextmanager
@@ -162,6 +152,7 @@ def _folder(archive, path, _):
 
     for folder, folders, files in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if not (name.startswith(".") or name in JUNK))
+        archive.folders.add(Path(folder).relative_to(root).as_posix())
         for name in sorted(files) + [name for name in folders if Path(folder, name).is_symlink()]:
             full = Path(folder, name)
             member = full.relative_to(root).as_posix()
@@ -169,13 +160,15 @@ def _folder(archive, path, _):
                 raise FergitError(f"{archive.name}: {member} is a link to a folder, outside or nowhere; refused")
             if not full.is_file():
                 raise FergitError(f"{archive.name}: {member} is not a plain file; refused")
-            archive.add(member, full.stat().st_size, lambda full=full: open(full, "rb"))
+            archive.add(member, None, lambda full=full: open(full, "rb"))
 
 
 def _zip(archive, path, stack):
     file = stack.enter_context(zipfile.ZipFile(path))
     for info in file.infolist():
-        if not info.is_dir():
+        if info.is_dir():
+            archive.folders.add(info.filename.replace("\\", "/").strip("/"))
+        else:
             archive.add(info.filename, info.file_size, lambda info=info: file.open(info))
 
 

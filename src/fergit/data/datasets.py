@@ -1,54 +1,49 @@
-"""The data sets, read from ``data/raw/`` and split: what `sources.fetch` brought, as images with labels and parts."""
+"""The data sets, as `sources.fetch` left them in ``data/raw/``, and their splits."""
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.faces import EXPRESSIONS, concatenate, make_faces
-from fergit.core.files import read_json
-from fergit.core.parallel import ordered_map
-from fergit.data import ckplus, copies, ferplus, splits
-from fergit.data.sources import MODULES, SOURCES
-
-CLASSES = dict.fromkeys(SOURCES, EXPRESSIONS) | {"ckplus": ckplus.CLASSES}
+from fergit.core.faces import COLUMNS, Faces
+from fergit.core.files import read_json, read_table
+from fergit.data import copies, ferplus, splits
+from fergit.data.sources import FACES, VOTES
 
 
 def load(dataset):
-    """Read the Faces that `sources.fetch` brought to ``data/raw/<dataset>/``.
-
-    FERGIT is FER2013 followed by muxspace. ``split`` holds the official split, where there is one.
-    """
-    sources = _manifest(dataset)["sources"]
+    """Read the Faces of ``data/raw/<dataset>/``. ``split`` holds the official split, where there is one, else ""."""
+    path = paths.RAW / dataset / FACES
     try:
-        files = [(entry["source"], paths.RAW / dataset / Path(entry["file"]).name) for entry in sources]
-    except (KeyError, TypeError):
-        files = []
-    if tuple(source for source, _ in files) != SOURCES[dataset]:
-        name = paths.relative(paths.RAW / dataset / "manifest.json")
-        raise FergitError(f"{name}: not what fetch wrote; {_remedy(dataset)}")
-    if dataset == "synthetic":
-        return _read_drawn(files[0][1])
-    # At once: FER2013 mostly waits for one decompressor, which leaves a core to the images of muxspace.
-    return concatenate(*ordered_map(lambda file: MODULES[file[0]].read(file[1]), files))
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in ("images", *COLUMNS, "classes")}
+        return Faces(**arrays | {"classes": tuple(arrays["classes"].tolist())})
+    except FileNotFoundError:
+        raise FergitError(f"{paths.relative(path)}: no such file; {_remedy(dataset)}") from None
+    except (FergitError, OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
+        raise FergitError(f"{paths.relative(path)}: not what fetch wrote; {_remedy(dataset)}") from None
+
+
+def differences(dataset):
+    """How the sources differ from what is published, and what of them was left out: a list of sentences."""
+    return read_json(paths.RAW / dataset / "manifest.json", ["differences"], _remedy(dataset))["differences"]
 
 
 def votes(dataset):
     """FER+'s votes on FER2013's images, by ``sample_id``: a DataFrame, or None where there are none."""
-    file = _manifest(dataset)["votes"]
-    return ferplus.read(paths.RAW / dataset / Path(file["file"]).name) if file else None
+    path = paths.RAW / dataset / VOTES
+    return read_table(path, ferplus.VOTES, _remedy(dataset), index_col="sample_id") if path.exists() else None
 
 
 def split(dataset, faces, own):
     """Deal the faces of `load` to the parts, by the data set's section ``split`` of params.yaml.
 
-    FERGIT and synthetic in two stratified steps, FER2013 as published, CK+ by its protocol; with ``leave_out_copies``
-    training images that another part has too are gone.
+    By a protocol, in two stratified steps, or as the source has it; with ``leave_out_copies`` training images that
+    another part has too are gone.
     """
     try:
-        faces = faces.with_split(_parts(dataset, faces, own))
+        faces = faces.with_split(_parts(faces, own))
     except FergitError as error:
         values = ", ".join(f"{key}: {str(value).lower()}" for key, value in own.items())
         raise FergitError(f"params.yaml: {dataset}.{error} (split is {{{values}}})") from None
@@ -60,30 +55,18 @@ def preprocess(dataset, settings):
     return split(dataset, load(dataset), settings["split"])
 
 
-def _parts(dataset, faces, own):
+def _parts(faces, own):
     labels, seed, classes = faces.labels, own["seed"], faces.classes
-    if SOURCES[dataset] == ("fer2013",):
-        return splits.official(faces.split, labels, seed, classes)
-    if dataset != "ckplus":
-        return splits.stratified_two_step(labels, own["held_out"], seed, classes, own.get("rule", "sklearn"))
-    if own["protocol"] == "frames":
+    if own.get("protocol") == "frames":
         return splits.frames(labels, own["held_out"], own["validation"], seed, classes)
-    return splits.subjects(labels, faces.group, own["folds"], own["fold"], seed, classes)
-
-
-def _manifest(dataset):
-    return read_json(paths.RAW / dataset / "manifest.json", ("sources", "votes"), _remedy(dataset))
+    if own.get("protocol") == "subjects":
+        return splits.subjects(labels, faces.group, own["folds"], own["fold"], seed, classes)
+    if "held_out" not in own:
+        return splits.official(faces.split, labels, seed, classes)
+    if (faces.split != "").all():
+        return splits.with_validation(faces.split, labels, own["held_out"], seed, classes)
+    return splits.stratified_two_step(labels, own["held_out"], seed, classes, own.get("rule", "sklearn"))
 
 
 def _remedy(dataset):
     return f"`dvc repro -f fetch@{dataset}` brings it"
-
-
-def _read_drawn(path):
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            images, labels, group = (file[key] for key in ("images", "labels", "group"))
-        sample_id = [f"synthetic/{row:05d}" for row in range(len(images))]
-        return make_faces(images, labels, EXPRESSIONS, "synthetic", sample_id, group=group)
-    except (FergitError, OSError, EOFError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile):
-        raise FergitError(f"{paths.relative(path)}: not what fetch wrote; {_remedy('synthetic')}") from None

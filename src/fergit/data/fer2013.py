@@ -7,14 +7,16 @@ say which is which; where not, the split of these images stays "" and `splits.of
 """
 
 import csv
+import hashlib
 
 import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, SIDE, make_faces
-from fergit.core.parallel import ordered_map
-from fergit.data import images
+from fergit.data import images, notes
 from fergit.data.archives import open_archive
+from fergit.data.folders import part_and_class
+from fergit.data.parallel import ordered_map
 
 CLASSES = EXPRESSIONS  # Kaggle's order: the labels 0-6
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -28,11 +30,6 @@ CSV_SHA256 = "3b8d9617d1017f34733c8f2474d7784c563ce86c40a86ac12c2d37cc968f871b" 
 
 COLUMNS = ("emotion", "pixels", "Usage")
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")  # the second is Kaggle's, too: other column order, same rows
-FOLDERS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "valid", "val", "dev", "publictest"), "validation"),
-    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
-}
 ALIASES = {"anger": "angry", "disgusted": "disgust", "fearful": "fear", "happiness": "happy", "sadness": "sad"}
 ALIASES |= {"surprised": "surprise"} | {name: name for name in CLASSES}
 NO_LABELS = "train.csv and test.csv of Kaggle's competition are not enough: test.csv has no labels"
@@ -49,7 +46,7 @@ def members(archive):
     known = [name for name in tables if tables[name] in CSV_NAMES]
     if known:
         return "csv", [min(known, key=lambda name: (CSV_NAMES.index(tables[name]), name))]
-    pictures = [name for name in archive.names if images.is_image(name) and _folders(name)]
+    pictures = [name for name in archive.names if images.is_image(name) and part_and_class(name)]
     if pictures:
         return "folders", pictures
     if "train.csv" in tables.values():
@@ -59,20 +56,42 @@ def members(archive):
     raise FergitError(f"{archive.name}: holds neither fer2013.csv nor folders such as train/angry/ with images")
 
 
-def read(path, digest=None):
-    """Read FER2013 in any of its forms, as Faces.
+def read(path):
+    """Read FER2013 in any of its forms.
 
-    ``sample_id`` is "fer2013/00012" (the row, from 0), or "fer2013/Training/angry/im0.jpg" in the folder form. A hash
-    object, `digest`, is fed with the unpacked CSV, so that checking it costs no second unpacking.
+    Returns
+    -------
+    faces : Faces
+        ``sample_id`` is "fer2013/00012" (the row, from 0), or "fer2013/Training/angry/im0.jpg" in the folder form.
+    differences : list of str
+        How it differs from what Kaggle publishes.
     """
     with open_archive(path) as archive:
         form, names = members(archive)
         if form == "folders":
-            return _read_folders(archive, names)
+            faces, differences = _read_folders(archive, names)
+            return faces, _compare(faces) + differences + notes.not_read(archive, names)
         alone = len(archive.names) == 1 and "/" not in names[0]
         where = archive.name if alone else f"{archive.name}, {names[0]}"
         with archive.open(names[0]) as file:
-            return _read_csv(file, where, digest)
+            faces = _read_csv(file, where, digest := hashlib.sha256())
+    differences = _compare(faces)
+    if not differences and digest.hexdigest() != CSV_SHA256:
+        differences.append("the counts are as published, but the CSV is not Kaggle's byte for byte")
+    return faces, differences
+
+
+def _compare(faces):
+    """How the numbers of images differ from the published ones, part by part."""
+    published = {part: dict(zip(CLASSES, numbers, strict=True)) for part, numbers in COUNTS.items()}
+    if (faces.split == "").any():
+        held = {name: published["validation"][name] + published["test"][name] for name in CLASSES}
+        published = {"train": published["train"], "": held}
+    differences = []
+    for part in published | dict.fromkeys(faces.split):
+        own = faces.take(faces.split == part).counts()
+        differences += notes.compare(own, published.get(part, {}), f" in {part or 'validation and test'}")
+    return differences
 
 
 def _read_csv(file, where, digest):
@@ -90,8 +109,7 @@ def _read_csv(file, where, digest):
 def _header(file, where, digest):
     """At which place each of our columns stands, and how many there are."""
     line = file.readline(MAX_LINE)
-    if digest:
-        digest.update(line)
+    digest.update(line)
     try:
         names = [name.strip() for name in next(csv.reader([line.decode("utf-8-sig")]), [])]
     except (UnicodeDecodeError, csv.Error):
@@ -110,8 +128,7 @@ def _blocks(file, where, digest):
     """Whole lines, some at a time, with the number of the line before the first of them."""
     number, rest = 1, b""
     while data := file.read(BLOCK):
-        if digest:
-            digest.update(data)
+        digest.update(data)
         *lines, rest = (rest + data).split(b"\n")
         if len(rest) > MAX_LINE:
             raise FergitError(f"{where}, line {number + len(lines) + 1}: longer than {MAX_LINE:,} bytes")
@@ -153,19 +170,13 @@ def _text(field):
     return repr(field[:20].decode("utf-8", "replace"))
 
 
-def _folders(name):
-    """(part, class folder) of an image's path, or None where it lies in no folder of a part."""
-    parts = name.split("/")
-    if len(parts) < 3 or parts[-3].lower() not in FOLDERS:
-        return None
-    return FOLDERS[parts[-3].lower()], parts[-2]
-
-
 def _read_folders(archive, names):
-    mixed = all(_folders(name)[0] != "validation" for name in names)  # then test/ holds both of the official test parts
+    mixed = all(
+        part_and_class(name)[0] != "validation" for name in names
+    )  # then test/ holds both of the official test parts
     labels, split, sample_id = [], [], []
     for name in names:
-        part, folder = _folders(name)
+        part, folder = part_and_class(name)
         if folder.lower() not in ALIASES:
             raise FergitError(f"{archive.name}, {name}: unknown emotion {folder!r}; allowed: {', '.join(CLASSES)}")
         labels.append(CLASSES.index(ALIASES[folder.lower()]))
@@ -174,5 +185,5 @@ def _read_folders(archive, names):
         part = known or ("" if mixed and part == "test" else part)
         split.append(part)
         sample_id.append(f"fer2013/{USAGES.get(part, 'Test')}/{CLASSES[labels[-1]]}/{file}")
-    pixels = images.decode_all(archive, names)
-    return make_faces(pixels, labels, CLASSES, "fer2013", sample_id, split=split, files=names)
+    pixels, resized = images.decode_all(archive, names)
+    return make_faces(pixels, labels, CLASSES, "fer2013", sample_id, split=split, files=names), resized

@@ -1,9 +1,11 @@
 """FER+ (Barsoum et al. 2016): what ten people saw on each image of FER2013, row by row beside ``fer2013.csv``."""
 
+import dataclasses
 import lzma
 import re
 import zlib
 
+import numpy as np
 import pandas as pd
 
 from fergit.core import paths
@@ -18,6 +20,7 @@ ROWS = sum(map(sum, fer2013.COUNTS.values()))
 COLUMNS = {"neutral": "neutral", "happiness": "happy", "surprise": "surprise", "sadness": "sad", "anger": "angry"}
 COLUMNS |= {"disgust": "disgust", "fear": "fear", "contempt": "contempt", "unknown": "unknown", "NF": "no_face"}
 VOTES = list(COLUMNS.values())
+CLASSES = (*fer2013.CLASSES, "contempt")
 
 
 def find():
@@ -45,3 +48,22 @@ def read(path):
         raise FergitError(f"{name}, line {wrong.idxmax() + 2}: votes are not whole numbers from 0 to {VOTERS}")
     index = pd.Index([f"fer2013/{row:05d}" for row in range(len(votes))], name="sample_id")
     return votes.astype(int).set_axis(index).rename(columns=COLUMNS)
+
+
+def by_majority(faces, votes):
+    """FER2013's faces with the expression that most voters saw, of `CLASSES`; those without one are left out.
+
+    As FER+'s own program does it (mode "majority"): a single vote for an answer does not count, and of the others more
+    than half must agree, on an expression.
+    """
+    rows = votes.index.get_indexer(faces.sample_id)
+    if (rows < 0).any():
+        name = faces.sample_id[rows < 0][0]
+        raise FergitError(f"images.labels is majority, but {name} is no row of fer2013.csv; get FER2013 as that table")
+    counted = votes.to_numpy()[rows]
+    counted = np.where(counted > 1, counted, 0)
+    answer = np.array(VOTES)[counted.argmax(axis=1)]
+    agreed = (counted.max(axis=1) * 2 > counted.sum(axis=1)) & np.isin(answer, CLASSES)
+    kept = faces.take(agreed)
+    labels = np.array([CLASSES.index(name) for name in answer[agreed]], np.uint8)
+    return dataclasses.replace(kept, labels=labels, classes=CLASSES)

@@ -1,5 +1,6 @@
 """Image files, decoded to gray faces of 48x48 pixels."""
 
+import io
 import struct
 import zlib
 
@@ -8,9 +9,11 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import SIDE
-from fergit.core.parallel import ordered_map
+from fergit.data.notes import such_as
+from fergit.data.parallel import ordered_map
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SUFFIXES = tuple(".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .avif .jp2 .pgm .ppm .pbm .pnm".split())
+OTHERS = ("AVIF", "BMP", "DIB", "GIF", "JPEG2000", "PPM", "TIFF")  # Pillow's names of what else OpenCV reads
 SMALLEST, LARGEST = 8, 8192  # pixels a side: less shows no face, more is no photograph of one
 
 
@@ -20,17 +23,26 @@ def is_image(name):
 
 
 def decode(data, name):
-    """Decode a JPEG, PNG or WebP file, whatever its suffix, to gray, and resize it to 48x48.
+    """Decode an image file to gray and resize it to 48x48: uint8 (48, 48); see `decode_gray` and `resize`."""
+    return resize(decode_gray(data, name))
 
-    Rotations noted by the camera (EXIF) are applied; colour, palette, alpha and 16 bits become 8 bits of gray. Other
-    sizes than 48x48 are averaged over areas (INTER_AREA) and, where not square, stretched: our choice, the paper says
-    nothing about it.
 
-    Returns uint8 (48, 48). An error calls the image by its `name`.
+def resize(gray):
+    """Resize an image to 48x48.
+
+    It is averaged over areas (INTER_AREA) and, where not square, stretched: our choice, the paper says nothing of it.
     """
-    size = image_size(data)  # of the header, so that an image of absurd size costs nothing
+    return gray if gray.shape == (SIDE, SIDE) else cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+def decode_gray(data, name):
+    """Decode an image file, whatever its suffix, to gray, uint8 (height, width). An error calls it by its `name`.
+
+    Rotations noted by the camera (EXIF) are applied; colour, palette, alpha and 16 bits become 8 bits of gray.
+    """
+    size = image_size(data) or _other_size(data)  # of the header, so that an image of absurd size costs nothing
     if size is None:
-        raise FergitError(f"{name}: not a JPEG, PNG or WebP image, or cut short or damaged")
+        raise FergitError(f"{name}: not an image of a known format, or cut short or damaged")
     if not (SMALLEST <= min(size) and max(size) <= LARGEST):
         raise FergitError(f"{name}: is {size[0]}x{size[1]} pixels; allowed: {SMALLEST} to {LARGEST} in both directions")
     try:
@@ -39,26 +51,32 @@ def decode(data, name):
         image = None
     if image is None:
         raise FergitError(f"{name}: cannot be decoded, the file is damaged")
-    return image if image.shape == (SIDE, SIDE) else cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    return image
 
 
 def decode_all(archive, names):
-    """Decode these members of an archive over all cores: uint8 (n, 48, 48), in the order of `names`."""
-    decoded = ordered_map(
-        lambda file: (file[0], decode(file[1], f"{archive.name}, {file[0]}")), archive.read_all(names), ahead=16
-    )
-    by_name = dict(decoded)
-    return np.stack([by_name[name] for name in names])
+    """Decode these members of an archive over all cores.
 
+    Returns
+    -------
+    images : uint8 (n, 48, 48)
+        In the order of `names`.
+    resized : list of str
+        A sentence on those that had another size; empty without any.
+    """
 
-def of_other_size(archive, names):
-    """A sentence on the members that are not 48x48 pixels, in a list; an empty list where all are."""
-    odd = [name for name, data in archive.read_all(names) if image_size(data) != (SIDE, SIDE)]
-    return [f"images not of {SIDE}x{SIDE} pixels, resized: {len(odd):,}, such as {odd[0]}"] if odd else []
+    def read(file):
+        gray = decode_gray(file[1], f"{archive.name}, {file[0]}")
+        return file[0], (resize(gray), gray.shape)
+
+    decoded = dict(ordered_map(read, archive.read_all(names), ahead=16))
+    odd = [name for name in names if decoded[name][1] != (SIDE, SIDE)]
+    said = such_as(f"images not of {SIDE}x{SIDE} pixels, resized", odd)
+    return np.stack([decoded[name][0] for name in names]), said
 
 
 def image_size(data):
-    """(width, height) from a file's header; None where it is no image of the known kinds or where its end is missing.
+    """(width, height) from a JPEG's, PNG's or WebP's header; None where it is none of these or its end is missing.
 
     OpenCV fills the lost part of a file that was cut short with gray and calls it a success, hence the look at the end.
     """
@@ -72,6 +90,17 @@ def image_size(data):
     except (struct.error, IndexError):
         pass
     return None
+
+
+def _other_size(data):
+    from PIL import Image  # here: what the app needs has no Pillow, and no such image
+
+    Image.MAX_IMAGE_PIXELS = None  # our own limit is smaller
+    try:
+        with Image.open(io.BytesIO(data), formats=OTHERS) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, struct.error, OverflowError):
+        return None
 
 
 def _png_size(data):

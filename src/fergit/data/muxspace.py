@@ -6,12 +6,13 @@ Eight files are; one of them, ``Avinash_30.jpg``, once as surprise and once as s
 """
 
 import csv
+import hashlib
 import io
 from collections import Counter
 
 from fergit.core.errors import FergitError
 from fergit.core.faces import make_faces
-from fergit.data import images
+from fergit.data import images, notes
 from fergit.data.archives import open_archive
 from fergit.data.fer2013 import CLASSES
 
@@ -80,18 +81,27 @@ def read(path):
 
     Returns
     -------
-    Faces
+    faces : Faces
         In the order of the table; ``sample_id`` is "muxspace/Aaron_Eckhart_0001.jpg", and ends with "#2" where a file
         is listed a second time.
+    differences : list of str
+        How it differs from what is on GitHub. (The photographs are resized all, so that is not said.)
     """
     with open_archive(path) as archive:
-        rows = [(file, EMOTIONS[emotion]) for _, file, emotion in read_legend(archive) if EMOTIONS[emotion]]
+        legend = read_legend(archive, digest := hashlib.sha256())
+        rows = [(file, EMOTIONS[emotion]) for _, file, emotion in legend if EMOTIONS[emotion]]
         if not rows:
             raise FergitError(f"{archive.name}: no row of data/legend.csv has an emotion that FERGIT keeps")
         _, files = members(archive)
-        pixels = images.decode_all(archive, [files[file] for file, _ in rows])
+        pixels, _ = images.decode_all(archive, [files[file] for file, _ in rows])
+    differences = notes.compare(Counter(emotion for _, _, emotion in legend), COUNTS, " in its table")
+    without = len(files) - len({file for _, file, _ in legend})
+    if without != WITHOUT_ROW:
+        differences.append(f"{without} images have no row in its table; published: {WITHOUT_ROW}")
+    if digest.hexdigest() != LEGEND_SHA256 and not differences:
+        differences.append("the counts are as published, but data/legend.csv is not the repository's byte for byte")
     times, sample_id = Counter(), []
     for file, _ in rows:
         times[file] += 1
         sample_id.append(f"muxspace/{file}" + (f"#{times[file]}" if times[file] > 1 else ""))
-    return make_faces(pixels, [CLASSES.index(name) for _, name in rows], CLASSES, "muxspace", sample_id)
+    return make_faces(pixels, [CLASSES.index(name) for _, name in rows], CLASSES, "muxspace", sample_id), differences

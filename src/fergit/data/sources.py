@@ -1,34 +1,32 @@
-"""The files that a person has, found in ``data/external/``, checked, and brought to ``data/raw/<dataset>/``."""
+"""The files that a person has, found in ``data/external/``, read, checked, and written to ``data/raw/<dataset>/``."""
 
 import contextlib
 import hashlib
 import re
 import shutil
 import sys
-from collections import namedtuple
 
 import numpy as np
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.files import sha256, write_arrays, write_atomically, write_json
-from fergit.data import ckplus, fer2013, ferplus, images, muxspace
-from fergit.data.archives import SUFFIXES, open_archive, pack, suffix
+from fergit.core.faces import COLUMNS, concatenate, make_faces
+from fergit.core.files import sha256, write_arrays, write_json, write_table
+from fergit.data import ckplus, fer2013, ferplus, folders, muxspace
+from fergit.data.archives import SUFFIXES, open_archive, suffix
 from fergit.data.download import download
 
-SOURCES = {  # of each data set
+SOURCES = {  # of a data set, by the word `source` in its block of params.yaml
     "synthetic": ("synthetic",),
     "fer2013": ("fer2013",),
     "fergit": ("fer2013", "muxspace"),
     "ckplus": ("ckplus",),
 }
-SOURCES |= {"fer2013_best": SOURCES["fer2013"], "fergit_best": SOURCES["fergit"]}  # the same, by another recipe
 EXPECTED = {  # images by class, as published; synthetic has as many as params.yaml says
     "fer2013": dict(zip(fer2013.CLASSES, map(sum, zip(*fer2013.COUNTS.values(), strict=True)), strict=True)),
     "fergit": dict(zip(fer2013.CLASSES, (5205, 755, 5142, 14685, 6077, 4370, 13066), strict=True)),
     "ckplus": dict(zip(ckplus.CLASSES, ckplus.COUNTS, strict=True)),
 }
-EXPECTED |= {"fer2013_best": EXPECTED["fer2013"], "fergit_best": EXPECTED["fergit"]}
 
 MODULES = {"fer2013": fer2013, "muxspace": muxspace, "ckplus": ckplus}
 NAMES = {  # of what lies in data/external/, without suffix, in any case
@@ -55,40 +53,48 @@ MUXSPACE_URLS = (
 MUXSPACE_BYTES = 600 << 20  # at most; the repository has 246 MB of images
 DOWNLOADS = "downloads"  # in the work folder: what lies in data/external/ is the user's
 
-Checked = namedtuple("Checked", "form images counts members differences")  # members: what to keep of a folder
+FACES, VOTES = "faces.npz", "votes.csv"  # in data/raw/<dataset>/
 
 
 def fetch(dataset, settings):
-    """Bring the sources of a data set to ``data/raw/<dataset>/``, checked, with a ``manifest.json``, which is returned.
+    """Read the sources of a data set into ``data/raw/<dataset>/``, with a ``manifest.json``, which is returned.
 
     Says what was found, and how it differs from what is published; a difference is a warning. An error is a source that
     is missing (it says what to get, from where, and where to put it) or damaged; what was in ``data/raw/`` before is
-    still there (DVC, though, removes it before it runs the stage). `settings` are those of stage fetch.
+    still there (DVC, though, removes it before it runs the stage). `settings` are those of stage fetch, ``fetch`` and
+    the data set's own ``images``.
     """
-    if dataset not in SOURCES:
-        raise FergitError(f"fetch: no data set {dataset!r}; there are {', '.join(SOURCES)}")
-    entries, differences, votes = [], [], None
+    own, kind, entries, differences = settings["images"], settings["images"]["source"], [], []
     with _new_folder(paths.RAW / dataset) as folder:
-        if dataset == "synthetic":
-            entries = [_draw(settings["fetch"]["draw"], folder)]
-        else:
-            for source, path in [(name, find(name, settings["fetch"]["download"])) for name in SOURCES[dataset]]:
-                checked = CHECKS[source](path)
-                entry = {"source": source, "form": checked.form, "images": checked.images, "counts": checked.counts}
-                entries.append(entry | _keep(path, checked.members, folder, source))
-                differences += [f"{source}: {sentence}" for sentence in checked.differences]
-        if "fer2013" in SOURCES[dataset]:
-            votes = _votes(folder, differences)
-        manifest = {"dataset": dataset, "images": sum(entry["images"] for entry in entries), "sources": entries}
-        manifest |= {"votes": votes, "differences": differences}
+        # All are looked for before one is read, which may take a while.
+        there = [(source, find(source, settings["fetch"]["download"])) for source in SOURCES.get(kind, (dataset,))]
+        several = []
+        for source, path in there:
+            faces, differs = _draw(settings["fetch"]["draw"]) if path is None else _read(source, path, dataset, own)
+            entry = {"source": source, "images": len(faces), "counts": faces.counts()}
+            entries.append(entry | (_of_file(path) if path and path.is_file() else {}))
+            differences += [f"{source}: {sentence}" for sentence in differs]
+            several.append(faces)
+        faces = concatenate(*several)
+        if "fer2013" in SOURCES.get(kind, ()):
+            faces = _with_votes(faces, own, folder, entries, differences)
+        arrays = {name: getattr(faces, name) for name in ("images", *COLUMNS)}
+        write_arrays(folder / FACES, **arrays, classes=np.array(faces.classes))
+        manifest = {"dataset": dataset, "images": len(faces), "sources": entries, "differences": differences}
         write_json(folder / "manifest.json", manifest)
-    _say(manifest)
+    _say(manifest, kind)
     return manifest
 
 
 def find(source, may_download):
-    """The file or folder of a source, in data/external/ or among earlier downloads; downloads it, if it may."""
+    """The file or folder of a source, in data/external/ or among earlier downloads; downloads it, if it may.
+
+    A source that is none of `NAMES` is a data set of one's own; "synthetic" has no file, so None.
+    """
+    if source == "synthetic":
+        return None  # is drawn
     there, others = [], []
+    pattern = NAMES.get(source, re.escape(source.lower()))
     for folder in (paths.EXTERNAL, *([paths.WORK / DOWNLOADS] if may_download else [])):
         if there:
             break  # what the user put there goes before what was once downloaded
@@ -99,7 +105,7 @@ def find(source, may_download):
         for path in entries:
             stem = path.name.lower().removesuffix(suffix(path))
             known = suffix(path) or path.is_dir() or "." not in stem  # some programs drop a download's suffix
-            if known and (re.fullmatch(NAMES[source], stem) or re.fullmatch(ANY, stem) and _holds(path, source)):
+            if known and (re.fullmatch(pattern, stem) or re.fullmatch(ANY, stem) and _holds(path, source)):
                 there.append(path)
             elif not any(re.fullmatch(pattern, stem) for pattern in (*NAMES.values(), r"\..*|.*fer2013new")):
                 others.append(path.name)
@@ -113,11 +119,14 @@ def find(source, may_download):
         return there[0]
     if source == "muxspace" and may_download:
         return _download_muxspace()
+    missing = MISSING.get(source, f"put a folder {source}/ there, or {source}.zip, with a folder for each class")
     seen = f" (there is {', '.join(others[:3])}, but by name and kind it is no known source)" if others else ""
-    raise FergitError(f"{source}: not in {paths.relative(paths.EXTERNAL)}/{seen}; {MISSING[source]}")
+    raise FergitError(f"{source}: not in {paths.relative(paths.EXTERNAL)}/{seen}; {missing}")
 
 
 def _holds(path, source):
+    if source not in MODULES:
+        return False
     try:
         with open_archive(path) as archive:
             return bool(MODULES[source].members(archive))
@@ -146,133 +155,57 @@ def _download_muxspace():
     return target
 
 
-def _keep(path, members, folder, name):
-    """Copy a source into the folder of raw data, a folder as a zip; returns what the manifest says of it."""
-    target = folder / (f"{name}.zip" if path.is_dir() else path.name)
-    try:
-        with write_atomically(target) as file:
-            if path.is_dir():
-                with open_archive(path) as archive:
-                    pack(archive, members, file)
-            else:
-                with open(path, "rb") as original:
-                    shutil.copyfileobj(original, file, 1 << 20)
-    except OSError as error:
-        raise FergitError(f"{paths.relative(path)}: cannot be copied to data/raw ({error.strerror or error})") from None
-    return _of_file(target)
-
-
 def _of_file(path):
     return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
-def _votes(folder, differences):
-    """FER+'s votes beside the data set, where they are: nothing but the notebook on labels needs them."""
-    path = ferplus.find()
-    if path is None:
-        return None
+def _with_votes(faces, own, folder, entries, differences):
+    """FER+'s votes beside FER2013, where they are: for the notebook on labels; the faces, by the votes if asked for."""
+    path, votes = ferplus.find(), None
     try:
-        ferplus.read(path)
+        votes = ferplus.read(path) if path else None
     except FergitError as error:
         differences.append(f"ferplus: not taken, {error}")
-        return None
-    print(f"ferplus: taken from {paths.relative(path)}")
-    return _keep(path, (), folder, "ferplus")
+    if votes is not None:
+        print(f"ferplus: taken from {paths.relative(path)}")
+        entries.append({"source": "ferplus"} | _of_file(path))
+        write_table(folder / VOTES, votes)
+    if own.get("labels") != "majority":
+        return faces
+    if votes is None:
+        why = differences[-1] if path else f"ferplus: not in {paths.relative(paths.EXTERNAL)}/"
+        raise FergitError(f"{why}; images.labels: majority needs fer2013new.csv, from {ferplus.SOURCE}")
+    agreed = ferplus.by_majority(faces, votes)
+    differences.append(f"ferplus: left out, for no majority sees an expression: {len(faces) - len(agreed):,} images")
+    return agreed
 
 
-def _draw(draw, folder):
+def _draw(draw):
     from fergit.data import synthetic  # here: only one data set needs it
 
-    drawn = synthetic.draw_faces(draw["images"], draw["seed"])
-    target = folder / "faces.npz"
-    write_arrays(target, **dict(zip(("images", "labels", "group"), drawn, strict=True)))
-    counts = dict(zip(synthetic.CLASSES, np.bincount(drawn[1], minlength=len(synthetic.CLASSES)).tolist(), strict=True))
-    return {"source": "synthetic", "form": "drawn", "images": len(drawn[0]), "counts": counts} | _of_file(target)
+    images, labels, group = synthetic.draw_faces(draw["images"], draw["seed"])
+    names = [f"synthetic/{row:05d}" for row in range(len(images))]
+    return make_faces(images, labels, synthetic.CLASSES, "synthetic", names, group=group), []
 
 
-def _check_fer2013(path):
-    faces = fer2013.read(path, digest := hashlib.sha256())
-    parts = [part for part in ("train", "validation", "test", "") if (faces.split == part).any()]
-    counts = {part or "validation and test": faces.take(faces.split == part).counts() for part in parts}
-    published = {part: dict(zip(fer2013.CLASSES, numbers, strict=True)) for part, numbers in fer2013.COUNTS.items()}
-    if "" in parts:
-        held = {name: published["validation"][name] + published["test"][name] for name in fer2013.CLASSES}
-        published = {"train": published["train"], "validation and test": held}
-    differences = []
-    for part in published | counts:
-        differences += _compare(counts.get(part, {}), published.get(part, {}), f" in {part}")
-    with open_archive(path) as archive:
-        form, names = fer2013.members(archive)
-        if form == "folders":
-            differences += images.of_other_size(archive, names) + _left_out(archive, names)
-    if form == "csv" and not differences and digest.hexdigest() != fer2013.CSV_SHA256:
-        differences.append("the counts are as published, but the CSV is not Kaggle's byte for byte")
-    return Checked(form, len(faces), counts, names, differences)
+def _read(source, path, dataset, own):
+    if source in ("fer2013", "muxspace"):
+        return MODULES[source].read(path)
+    return ckplus.read(path, own["neutral"]) if source == "ckplus" else folders.read(path, dataset, own)
 
 
-def _check_muxspace(path):
-    faces, digest = muxspace.read(path), hashlib.sha256()
-    with open_archive(path) as archive:
-        rows = muxspace.read_legend(archive, digest)
-        table, files = muxspace.members(archive)
-        notes = [table.removesuffix("data/legend.csv") + name for name in ("LICENSE", "README.md")]
-        kept = [table, *files.values(), *(name for name in notes if name in archive.names)]
-    emotions = [emotion for _, _, emotion in rows]
-    counts = {name: emotions.count(name) for name in muxspace.EMOTIONS}
-    differences = _compare(counts, muxspace.COUNTS, " in its table")
-    without = len(files) - len({file for _, file, _ in rows})
-    if without != muxspace.WITHOUT_ROW:
-        differences.append(f"{without} images have no row in its table; published: {muxspace.WITHOUT_ROW}")
-    if digest.hexdigest() != muxspace.LEGEND_SHA256 and not differences:
-        differences.append("the counts are as published, but data/legend.csv is not the repository's byte for byte")
-    return Checked("repository", len(faces), counts, kept, differences)
-
-
-def _check_ckplus(path):
-    faces = ckplus.read(path)
-    differences = _compare(faces.counts(), EXPECTED["ckplus"], "")
-    people, sequences = (len(np.unique(names)) for names in (faces.group, ckplus.sequences(faces.sample_id)))
-    for what, number, published in (("subjects", people, ckplus.SUBJECTS), ("sequences", sequences, ckplus.SEQUENCES)):
-        if number != published:
-            differences.append(f"{number} {what}; published: {published}")
-    with open_archive(path) as archive:
-        names = ckplus.members(archive)
-        differences += images.of_other_size(archive, names) + _left_out(archive, names)
-    pixels = faces.images[np.argsort(faces.sample_id)]
-    if not differences and hashlib.sha256(pixels).hexdigest() != ckplus.PIXELS_SHA256:
-        differences.append("the counts are as published, but the pixels are not those of the common copy")
-    return Checked("folders", len(faces), faces.counts(), names, differences)
-
-
-CHECKS = {"fer2013": _check_fer2013, "muxspace": _check_muxspace, "ckplus": _check_ckplus}
-
-
-def _compare(counts, published, where):
-    """A sentence for each class whose number is not the published one."""
-    return [
-        f"{counts.get(name, 0):,} images of class {name}{where}; published: {published.get(name, 0):,}"
-        for name in counts | published
-        if counts.get(name, 0) != published.get(name, 0)
-    ]
-
-
-def _left_out(archive, names):
-    """A sentence on the files that are not read, in a list."""
-    others = sorted(set(archive.names) - set(names))
-    said = f"files in no known folder or of no known kind, not read: {len(others):,}, such as {'; '.join(others[:1])}"
-    return [said] if others else []
-
-
-def _say(manifest):
+def _say(manifest, kind):
     """Say what was fetched; the differences go to the error stream."""
     dataset, number, differences = manifest["dataset"], manifest["images"], manifest["differences"]
-    if dataset == "synthetic":
-        print(f"synthetic: {number:,} images, drawn")
+    lines = "".join(f"\n  {sentence}" for sentence in differences)
+    if kind not in EXPECTED:
+        print(f"{dataset}: {number:,} images, {'drawn' if kind == 'synthetic' else 'as they are sorted'}")
+        if lines:
+            print(f"{dataset}: what was left out:{lines}", file=sys.stderr)
     elif not differences:
         print(f"{dataset}: {number:,} images, numbers as published")
     else:
-        published = sum(EXPECTED[dataset].values())
-        lines = "".join(f"\n  {sentence}" for sentence in differences)
+        published = sum(EXPECTED[kind].values())
         print(f"{dataset}: {number:,} images; published: {published:,}. What differs:{lines}", file=sys.stderr)
 
 

@@ -92,6 +92,23 @@ def official(split, labels, seed, classes=None):
     return _parts(labels, classes, validation, np.append(test, np.flatnonzero(result == "test")))
 
 
+def with_validation(split, labels, held_out, seed, classes=None):
+    """The source's own split into training and test; a share of training is held out where it has no validation part.
+
+    Without a test part, the source's validation part is the test.
+    """
+    split = np.array(split, dtype="U10")
+    if not (split == "test").any():
+        split[split == "validation"] = "test"
+    rows = np.flatnonzero(split == "train")
+    if len(rows) in (0, len(split)):
+        return stratified_two_step(labels, held_out, seed, classes)
+    if not (split == "validation").any():
+        _, held = _two(rows, labels, max(1, round(held_out * len(rows))), seed, classes)
+        split[held] = "validation"
+    return _parts(labels, classes, np.flatnonzero(split == "validation"), np.flatnonzero(split == "test"))
+
+
 def _two(rows, labels, second, seed, classes, rule="sklearn"):
     """Split rows in two, the second part with so many of them."""
     sizes = np.bincount(labels[rows])

@@ -9,7 +9,7 @@ erasing) is ours, and off unless params.yaml asks for it.
 import cv2
 import numpy as np
 
-ORDER, WARP, LOOK, NOISE = range(4)  # keep the random numbers of one seed and epoch apart by what they are for
+ORDER, WARP, PHOTOMETRIC, NOISE = range(4)  # keep the random numbers of one seed and epoch apart by what they are for
 INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 
 
@@ -77,8 +77,8 @@ def warp(images, maps, interpolation="linear"):
     return warped
 
 
-def epoch_looks(count, seed, epoch, settings):
-    """How the images of an epoch look, one row for each index, a function of (seed, epoch, index).
+def epoch_photometric(count, seed, epoch, settings):
+    """What changes the gray values of an epoch's images, a row for each index: a function of (seed, epoch, index).
 
     Returns
     -------
@@ -89,7 +89,7 @@ def epoch_looks(count, seed, epoch, settings):
     """
     if not any(settings[name] for name in ("blur", "contrast", "light", "noise", "erasing")):
         return None
-    draws = _random(seed, epoch, LOOK).random((count, 10))
+    draws = _random(seed, epoch, PHOTOMETRIC).random((count, 10))
     sides = np.round(12 + 12 * draws[:, 5:7]).astype(int)  # a quarter to half of the image's side
     sides[draws[:, 4] >= settings["erasing"]] = 0
     corners = np.floor(draws[:, 7:9] * (49 - sides)).astype(int)
@@ -103,15 +103,15 @@ def epoch_looks(count, seed, epoch, settings):
     }
 
 
-def look(inputs, looks, generator):
+def apply_photometric(inputs, values, generator):
     """Blur, contrast, light, noise and erasing, in this order.
 
     Parameters
     ----------
     inputs : float32 (n, 48, 48, 1)
         0 to 1; changed in place.
-    looks : dict of arrays (n,)
-        Rows of `epoch_looks`.
+    values : dict of arrays (n,)
+        Rows of `epoch_photometric`.
     generator : numpy.random.Generator
         Of the noise.
 
@@ -120,11 +120,11 @@ def look(inputs, looks, generator):
     float32 (n, 48, 48, 1)
         0 to 1.
     """
-    for image, sigma in zip(inputs, looks["blur"], strict=True):
+    for image, sigma in zip(inputs, values["blur"], strict=True):
         if sigma > 0.3:  # below, the kernel's centre has 99 % of the weight
             cv2.GaussianBlur(image, (0, 0), sigma, dst=image)
     contrast, light, noise, gray = (
-        looks[name].astype(np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
+        values[name].astype(np.float32)[:, np.newaxis, np.newaxis, np.newaxis]
         for name in ("contrast", "light", "noise", "gray")
     )
     mean = inputs.mean(axis=(1, 2), keepdims=True)
@@ -134,7 +134,7 @@ def look(inputs, looks, generator):
     inputs *= light
     if noise.any():
         inputs += noise * generator.standard_normal(inputs.shape, dtype=np.float32)
-    for image, (x, y, width, height), level in zip(inputs, looks["erasing"], gray, strict=True):
+    for image, (x, y, width, height), level in zip(inputs, values["erasing"], gray, strict=True):
         image[y : y + height, x : x + width] = level
     return np.clip(inputs, 0, 1, out=inputs)
 

@@ -58,7 +58,6 @@ def configure(seed, device="auto", precision="float32", distribution="none"):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        gpus = tf.config.list_physical_devices("GPU")
         if device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         tf.config.experimental.enable_op_determinism()
@@ -69,46 +68,48 @@ def configure(seed, device="auto", precision="float32", distribution="none"):
         if device == "cpu":
             jax.config.update("jax_platforms", "cpu")
         jax.config.update("jax_default_matmul_precision", "float32")  # and not TF32, which a GPU would take
-        gpus = [d for d in jax.devices() if d.platform == "gpu"]
     else:
         import torch
 
-        gpus = ["cuda"] if torch.cuda.is_available() else []
-        if device == "cpu" and gpus:
+        if device == "cpu" and gpu():
             raise FergitError(
                 "train.device is 'cpu', but PyTorch took the GPU at its import; set CUDA_VISIBLE_DEVICES="
             )
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or CUDA refuses to be deterministic
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.allow_tf32 = False
-    if device == "gpu" and not gpus:
+    if device == "gpu" and not gpu():
         raise FergitError("train.device is 'gpu' but no GPU is visible; `make setup GPU=1`, or train.device: auto")
     if precision == "auto":
-        precision = "mixed_bfloat16" if _has_bfloat16(backend) else "float32"
+        _, has_bfloat16 = gpu() or ("", re.search(r"\b(avx512_bf16|amx_bf16)\b", _cpuinfo()))
+        precision = "mixed_bfloat16" if has_bfloat16 else "float32"
     keras.config.set_dtype_policy(precision)
     if distribution == "data_parallel":
         _distribute(backend)
     keras.utils.set_random_seed(seed)
 
 
-def _has_bfloat16(backend):
-    """Whether the hardware computes in bfloat16 itself, and not by way of float32."""
-    if backend == "tensorflow" and not on_tensorflow_cpu():
+def gpu():
+    """The GPU that Keras computes on: its name, and whether it computes in bfloat16; None where it is a CPU."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
         import tensorflow as tf
 
-        gpu = tf.config.get_visible_devices("GPU")[0]
-        return tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) >= (8, 0)
-    if backend == "jax":
+        if found := tf.config.get_visible_devices("GPU"):
+            details = tf.config.experimental.get_device_details(found[0])
+            return details.get("device_name", "GPU"), details.get("compute_capability", (0, 0)) >= (8, 0)
+    elif backend == "jax":
         import jax
 
-        if jax.devices()[0].platform == "gpu":
-            return float(jax.devices()[0].compute_capability) >= 8
-    if backend == "torch":
+        device = jax.devices()[0]
+        if device.platform == "gpu":
+            return device.device_kind, float(device.compute_capability) >= 8
+    else:
         import torch
 
         if torch.cuda.is_available():
-            return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(re.search(r"\b(avx512_bf16|amx_bf16)\b", _cpuinfo()))
+            return torch.cuda.get_device_name(), torch.cuda.is_bf16_supported(including_emulation=False)
+    return None
 
 
 def _distribute(backend):
@@ -135,7 +136,7 @@ def describe_machine():
     return {
         "backend": f"{backend} {import_module(backend).__version__}",
         "keras": keras.__version__,
-        "device": _device_name(backend),
+        "device": gpu()[0] if gpu() else _cpu_name(),
         "precision": keras.config.dtype_policy().name,
         "replicas": _replicas(backend),
         "cpus": cores(),
@@ -152,22 +153,7 @@ def _replicas(backend):
     return distribution.device_mesh.devices.size if distribution else 1
 
 
-def _device_name(backend):
-    if backend == "tensorflow" and not on_tensorflow_cpu():
-        import tensorflow as tf
-
-        gpu = tf.config.get_visible_devices("GPU")[0]
-        return tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
-    if backend == "jax":
-        import jax
-
-        if jax.devices()[0].platform != "cpu":
-            return jax.devices()[0].device_kind
-    if backend == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            return torch.cuda.get_device_name()
+def _cpu_name():
     names = re.findall(r"model name\s*: (.*)", _cpuinfo())
     return names[0] if names else platform.processor() or platform.machine()
 
@@ -180,11 +166,7 @@ def _cpuinfo():
 
 def on_tensorflow_cpu():
     """Whether TensorFlow computes, and on the CPU."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return not tf.config.get_visible_devices("GPU")
+    return keras.backend.backend() == "tensorflow" and gpu() is None
 
 
 def is_mirrored():

@@ -66,7 +66,9 @@ def machine_key():
 
 
 def find_checkpoint(folder, key):
-    """Where a training's checkpoint lies, or is to be: this machine's own, else a finished one of another machine.
+    """Where a training's checkpoint lies, or is to be, and what it holds.
+
+    A finished one goes first, whatever machine wrote it; then this machine's own.
 
     Parameters
     ----------
@@ -77,16 +79,18 @@ def find_checkpoint(folder, key):
 
     Returns
     -------
-    Path
+    Path, and dict (of `read_arrays`) or None
     """
-    own = folder / f"{key}-{machine_key()}.npz"
+    own, unfinished = folder / f"{key}-{machine_key()}.npz", None
     for file in sorted(folder.glob(f"{key}-*.npz"), key=lambda file: file != own):
         arrays = read_arrays(file)
         if arrays is not None and arrays["state"]["training"]["stopped"]:
             if file != own:
                 progress.line(f"{paths.relative(file)}: trained on {arrays['state']['training']['machine']['device']}")
-            return file
-    return own
+            return file, arrays
+        if file == own:
+            unfinished = arrays
+    return own, unfinished
 
 
 def read_arrays(file):
@@ -210,11 +214,8 @@ class Resumable(keras.callbacks.Callback):
         with write_atomically(self.file) as file:
             np.savez(file, **arrays)
 
-    def load(self):
-        """Take up the checkpoint, if there is one: call it before ``fit``, when all variables exist."""
-        arrays = read_arrays(self.file) if self.file.exists() else None
-        if arrays is None:
-            return
+    def load(self, arrays):
+        """Take up what `find_checkpoint` found: call it before ``fit``, when all variables exist."""
         state = arrays["state"]
         self.best_weights = [arrays[f"best_{i}"] for i in range(len(self.model.weights))]
         if not state["training"]["stopped"]:

@@ -4,18 +4,14 @@ A step of these networks takes a GPU about as long as Keras takes to start it. S
 a compiled loop makes many of them. The results are those of single steps, but for rounding.
 """
 
-from fergit.engine.backend import keras
+from fergit.engine.backend import gpu, keras
 
 STEPS = 50  # in one program
 
 
 def on_jax_gpu():
     """Whether JAX computes, on a GPU, and on one alone."""
-    if keras.backend.backend() != "jax" or keras.distribution.distribution() is not None:
-        return False
-    import jax
-
-    return jax.devices()[0].platform == "gpu"
+    return keras.backend.backend() == "jax" and gpu() is not None and keras.distribution.distribution() is None
 
 
 def scan_steps(model):

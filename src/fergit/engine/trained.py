@@ -6,10 +6,13 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
+from fergit.core.faces import load_processed
 from fergit.core.files import read_json, write_arrays, write_json, write_text
+from fergit.core.predictions import predictions_table, write_predictions
 from fergit.engine.backend import configure, keras
 from fergit.engine.checkpoint import Training, read_arrays, training_key
 from fergit.engine.network import build_network
@@ -89,6 +92,29 @@ def load_trained(dataset, model, seed):
     return network, training
 
 
+def predict_heldout(dataset, model, params):
+    """Write predictions.csv: what a network's trainings make of the validation and the test part.
+
+    Parameters
+    ----------
+    dataset, model : str
+    params : dict
+        ``seeds`` and the section ``predict``.
+
+    Raises
+    ------
+    FergitError
+        As `load_processed` and `load_trained`.
+    """
+    faces = load_processed(dataset, ("validation", "test"))
+    probabilities = {}
+    for seed in params["seeds"]:
+        network, _ = load_trained(dataset, model, seed)
+        probabilities[seed] = predict(network, faces.images, params["predict"]["mirror"])
+    table = predictions_table(faces.classes, faces.sample_id, faces.labels, probabilities, faces.split)
+    write_predictions(paths.results(dataset, model) / "predictions.csv", table)
+
+
 @dataclass
 class Outcome:
     """What a training came to, without its weights: ``probabilities`` are of the parts validation and test."""
@@ -135,6 +161,39 @@ def train_and_test(model, faces, params, dataset, seed):
     state = {"training": vars(training), "summary": summary}
     write_arrays(file, state=np.array(json.dumps(state)), **arrays)
     return _outcome(state, arrays, params["predict"]["mirror"])
+
+
+def outcome_tables(outcome, faces):
+    """The rows of one training in the tables of a study.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    faces : Faces
+        All three parts.
+
+    Returns
+    -------
+    dict of DataFrame
+        ``predictions`` (a row for each image of validation and test), ``trainings`` (one row) and ``history`` (a row
+        for each epoch).
+    """
+    seed, several = outcome.summary["seed"], []
+    for part, probabilities in outcome.probabilities.items():
+        rows = faces.take(faces.split == part)
+        table = predictions_table(faces.classes, rows.sample_id, rows.labels, {seed: probabilities}, part)
+        table.insert(2, "group", rows.group)
+        several.append(table.drop(columns="seed"))
+    tested = faces.labels[faces.split == "test"]
+    right = outcome.probabilities["test"].argmax(axis=1) == tested
+    kept = ("trained", "epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy", "validation_accuracy")
+    row = {key: outcome.summary[key] for key in kept}
+    row |= {"accuracy": float(right.mean()), "n_test": len(tested), "device": outcome.training.machine["device"]}
+    return {
+        "predictions": pd.concat(several, ignore_index=True),
+        "trainings": pd.DataFrame([row]),
+        "history": outcome.training.table(),
+    }
 
 
 def _outcome(state, arrays, mirror):

@@ -56,9 +56,11 @@ class AugmentedBatches(Batches):
         image = index % len(self.images)
         warped = augmentation.warp(self.images[image], self.maps[index], self.settings["interpolation"])
         inputs, labels = augmentation.to_input(warped), self.labels[image]
-        if self.looks is not None:
-            looks = {name: values[index] for name, values in self.looks.items()}
-            inputs = augmentation.look(inputs, looks, augmentation.noise_generator(self.seed, self.epoch, batch))
+        if self.photometric is not None:
+            values = {name: column[index] for name, column in self.photometric.items()}
+            inputs = augmentation.apply_photometric(
+                inputs, values, augmentation.noise_generator(self.seed, self.epoch, batch)
+            )
         return inputs, self.one_hot[labels], self.weights[labels]
 
     def on_epoch_end(self):
@@ -68,7 +70,7 @@ class AugmentedBatches(Batches):
         self.epoch = epoch
         self.order = np.resize(augmentation.epoch_order(self.count, self.seed, epoch), len(self) * self.batch_size)
         self.maps = augmentation.epoch_warps(self.count, self.seed, epoch, self.settings)
-        self.looks = augmentation.epoch_looks(self.count, self.seed, epoch, self.settings)
+        self.photometric = augmentation.epoch_photometric(self.count, self.seed, epoch, self.settings)
 
 
 def train(network, faces, params, dataset, seed):
@@ -126,10 +128,11 @@ def train(network, faces, params, dataset, seed):
     evaluated = Evaluated(settings["ema"] > 0, clean)
     training = Training(machine=describe_machine())
     key = training_key(dataset, network.name, faces, params, seed)
-    checkpoint = find_checkpoint(paths.checkpoints(dataset, network.name, seed), key)
-    resumable = Resumable(training, checkpoint, evaluated, others, title, settings["epochs"])
+    file, found = find_checkpoint(paths.checkpoints(dataset, network.name, seed), key)
+    resumable = Resumable(training, file, evaluated, others, title, settings["epochs"])
     resumable.set_model(trimmed)
-    resumable.load()
+    if found is not None:
+        resumable.load(found)
     done = len(training.history)
     if not training.stopped:
         trimmed.fit(
@@ -215,7 +218,7 @@ def prior_accuracy(labels):
     return float(np.bincount(labels).max() / len(labels))
 
 
-def left_prior(training, labels):
+def beats_prior(training, labels):
     """Whether a training beat naming the largest class on the validation part, by two standard errors.
 
     A network that did not is a failure to report, not a result to compare.
@@ -231,14 +234,12 @@ def summarize(training, network, faces, params, dataset, seed):
         "dataset": dataset,
         "model": network.name,
         "seed": seed,
-        "trained": left_prior(training, labels),
+        "trained": beats_prior(training, labels),
         "epochs_run": len(training.history),
         "best_epoch": training.best_epoch,
         "best_val_accuracy": training.best_val_accuracy,
         "train_accuracy": training.train_accuracy,
         "validation_accuracy": training.validation_accuracy,
-        "train_accuracy_at_best": training.history[training.best_epoch - 1]["accuracy"],
-        "highest_train_accuracy": max(row["accuracy"] for row in training.history),
         "prior_val_accuracy": prior_accuracy(labels),
         "n_train": int((faces.split == "train").sum()),
         "n_validation": len(labels),

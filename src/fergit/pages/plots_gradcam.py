@@ -32,18 +32,9 @@ def regions(face, boxes):
 def maps(means, faces, named, boxes):
     """The mean map of each label over the mean face of the images so named, a row for each size of maps.
 
-    Where the images show too few people for a mean face of their own, that of all test images lies below, and their
-    number is in parentheses. Of fewer maps than `FEWEST_MAPS` the mean is not drawn.
-
-    Parameters
-    ----------
-    means : DataFrame
-        Of `gradcam.measure`.
-    faces : Faces
-        The test set.
-    named : str (n,)
-        The label that the network gives each of them.
-    boxes : dict
+    `means` is of `gradcam.measure`, `named`, str (n,), the label that the network gives each test image. Where the
+    images show too few people for a mean face of their own, that of all test images lies below, and their number is in
+    parentheses. Of fewer maps than `FEWEST_MAPS` the mean is not drawn.
     """
     names = [name for name in faces.classes if name in set(named)]
     sizes = list(dict.fromkeys(means["positions"]))
@@ -53,9 +44,8 @@ def maps(means, faces, named, boxes):
     for column, name in enumerate(names):
         own = faces.take(np.asarray(named) == name)
         face = mean_face(own)
-        axes[0, column].set_title(
-            f"{name}\n{len(own):,}" if face is not None else f"{name}\n({len(own):,})", loc="center"
-        )
+        number = f"({len(own):,})" if face is None else f"{len(own):,}"
+        axes[0, column].set_title(f"{name}\n{number}", loc="center")
         for ax, side in zip(axes[:, column], sizes, strict=True):
             part = means[(means["positions"] == side) & (means["named"] == name)].sort_values(["row", "column"])
             background(ax, everyone if face is None else face)
@@ -64,7 +54,8 @@ def maps(means, faces, named, boxes):
             else:
                 note(ax, counted(part["maps"].iloc[0], "map"))
             outline(ax, boxes, 0.7)
-            ax.set_ylabel(f"{side}x{side}" if column == 0 else "")
+    for ax, side in zip(axes[:, 0], sizes, strict=True):
+        ax.set_ylabel(f"{side}x{side}")
     colour_bar(figure, axes)
     return figure
 
@@ -74,23 +65,23 @@ def shares(found):
     sizes = found["sizes"]
     figure, axes = plt.subplots(figsize=(8, 1.1 + 0.75 * len(sizes)))
     for at, one in enumerate(sizes):
-        fresh, mean, hidden = one["untrained"], one["share"][ALL], "_" if at else ""
-        spread = [[fresh["share"][ALL] - fresh["least"]], [fresh["most"] - fresh["share"][ALL]]]
-        look = {"fmt": "s", "color": "0.45", "capsize": 3, "markersize": 5}
-        label = f"{hidden}{fresh['networks']} untrained networks, and their range"
-        axes.errorbar(fresh["share"][ALL], at + 0.2, xerr=spread, label=label, **look)
-        if mean is not None:
-            axes.scatter(one["centre"][ALL], at, marker="D", color="#B5483A", label=f"{hidden}centre map, spread alike")
-            ends = [0, 0] if one["low"] is None else [mean - one["low"], one["high"] - mean]
-            look = {"fmt": "o", "color": plots.OURS, "capsize": 3, "label": f"{hidden}trained network"}
-            axes.errorbar(mean, at - 0.2, xerr=np.abs(np.array([ends]).T), **look)
+        fresh = one["untrained"]
+        label = f"{fresh['networks']} untrained networks, and their range"
+        axes.hlines(at + 0.2, fresh["least"], fresh["most"], color="0.45")
+        axes.plot(fresh["share"][ALL], at + 0.2, "s", color="0.45", label=label)
+        if one["share"][ALL] is not None:
+            axes.plot(one["centre"][ALL], at, "D", color="#B5483A", label="centre map, spread alike")
+            axes.hlines(at - 0.2, one["low"] or one["share"][ALL], one["high"] or one["share"][ALL], color=plots.OURS)
+            axes.plot(one["share"][ALL], at - 0.2, "o", color=plots.OURS, label="trained network")
     axes.axvline(found["area"][ALL], color="0.2", linestyle="--", linewidth=1, label="area of the regions")
     axes.set_yticks(range(len(sizes)), [f"{one['positions']}x{one['positions']}" for one in sizes])
     axes.set(xlim=(0, 1), xlabel="share of the map in mouth, nose, eyes and brows", ylabel="positions")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(axis="y", visible=False)
-    axes.invert_yaxis()
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    axes.set_ylim(len(sizes) - 0.5, -0.5)
+    handles, labels = axes.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    axes.legend(once.values(), once.keys(), loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     return figure
 
 

@@ -94,37 +94,28 @@ def learning(histories):
     return grid.figure
 
 
-def study(trainings, vary, are_draws, paper):
-    """The test accuracy of each training of a study, by variant; and the mean of each variant, or of all draws.
+def study(trainings, found):
+    """The test accuracy of each training of a study, by variant; and the mean of each variant, or that over all splits.
 
-    Parameters
-    ----------
-    trainings : DataFrame
-        ``variant``, ``network``, ``accuracy``.
-    vary : str
-        What the variants are values of.
-    are_draws : bool
-        Whether the variants are equals, such as splits.
-    paper : dict of str to dict or None
-        The paper's numbers by network, of which ``accuracy`` is drawn; None where it has none.
+    `trainings` is a table with ``variant``, ``network``, ``accuracy``; `found` is the study's metrics.json.
     """
     figure, ax = plt.subplots(figsize=(8, 4))
     names = list(trainings["network"].unique())
     colours = dict(zip(names, sns.color_palette(), strict=False))
     both = {"x": "variant", "y": "accuracy", "hue": "network", "palette": colours, "ax": ax}
-    sns.swarmplot(trainings, dodge=len(names) > 1, size=7, **both)  # and not stripplot, which strews at random
-    if not are_draws:
+    sns.swarmplot(trainings, dodge=len(names) > 1, size=7, **both)  # stripplot would scatter at random
+    if not found["draws"]:
         means = trainings.groupby(["variant", "network"], sort=False, as_index=False)["accuracy"].mean()
         dash = {"marker": "_", "markersize": 24, "linestyle": "none", "legend": False}
         sns.pointplot(means, dodge=0.4 if len(names) > 1 else False, **dash, **both)
     for name, colour in colours.items():
-        if are_draws:
-            mean = trainings.loc[trainings["network"] == name, "accuracy"].mean()
-            ax.axhline(mean, color=colour, linestyle=":", label=f"{name}, mean {100 * mean:.1f} %")
-        if paper[name]:
-            theirs = paper[name]["accuracy"]
-            ax.axhline(theirs, color=PAPER, linestyle="--", label=f"paper, {name}, {100 * theirs:.0f} %")
-    ax.set(xlabel=vary, ylabel="test accuracy")
+        if found["draws"]:
+            share = found["draws"][name]["accuracy"]
+            ax.axhline(share, color=colour, linestyle=":", label=f"{name}, all tests, {100 * share:.1f} %")
+        if theirs := found["paper"][name]:
+            label = f"paper, {name}, {100 * theirs['accuracy']:.0f} %"
+            ax.axhline(theirs["accuracy"], color=PAPER, linestyle="--", label=label)
+    ax.set(xlabel=found["vary"], ylabel="test accuracy")
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -11,11 +11,18 @@ TITLES = {
     "synthetic": "Synthetic faces",
 }
 HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*
+HEADINGS |= {name: name.capitalize() for name in ("reconstruction", "results", "studies")}
+FAILED = "training failed"
+
+
+def title(dataset):
+    """What a data set is called in headings and tables; one of the user's own by its name."""
+    return TITLES.get(dataset, dataset)
 
 
 def heading(folder):
     """The heading above the notebooks of a folder of results."""
-    return HEADINGS.get(folder, folder.capitalize())
+    return HEADINGS.get(folder, folder)
 
 
 def percent(share, digits=1):
@@ -23,20 +30,46 @@ def percent(share, digits=1):
     return "–" if pd.isna(share) else f"{100 * share:.{digits}f} %"
 
 
-def with_interval(mean, low, high):
-    """``73.4 % (71.6–75.1)``; without the interval where there is none."""
-    return percent(mean) if pd.isna(low) else f"{percent(mean)} ({100 * low:.1f}–{100 * high:.1f})"
+def interval(low, high):
+    """The ends of an interval of a share, in percent: ``71.6–75.1``."""
+    return f"{100 * low:.1f}–{100 * high:.1f}"
 
 
-def mean_with_interval(entry):
-    """`with_interval` of a dict that has mean, low and high."""
-    return with_interval(entry["mean"], entry["low"], entry["high"])
+def with_interval(mean, low, high, before=""):
+    """``73.4 % (71.6–75.1)``; without the interval where there is none; `before` stands in front of the interval."""
+    return percent(mean) if pd.isna(low) else f"{percent(mean)} ({before}{interval(low, high)})"
+
+
+def score(entry, before=""):
+    """`with_interval` of a dict with ``accuracy`` or ``mean``, and with ``low`` and ``high`` or ``ci95``."""
+    low, high = entry["ci95"] if "ci95" in entry else (entry["low"], entry["high"])
+    return with_interval(entry["accuracy" if "accuracy" in entry else "mean"], low, high, before)
+
+
+def accuracy(entry, before=""):
+    """`score` of the accuracy of a network in report.json, unless a training of it failed."""
+    return FAILED if entry["failed_seeds"] else score(entry["accuracy"], before)
 
 
 def points(difference):
     """A difference of shares in percentage points, with its sign: ``+0.7``, ``−2.2``, ``0.0``."""
     text = f"{100 * difference:+.1f}"
     return "0.0" if text[1:] == "0.0" else text.replace("-", "−")
+
+
+def points_interval(low, high):
+    """The ends of an interval of a difference: ``−0.8 to +2.8``."""
+    return f"{points(low)} to {points(high)}"
+
+
+def gain(entry, unit="", before=""):
+    """``+0.9 (−0.8 to +2.8)``, of a dict with ``difference``, ``low`` and ``high``."""
+    return f"{points(entry['difference'])}{unit} ({before}{points_interval(entry['low'], entry['high'])})"
+
+
+def spread(sd):
+    """A standard deviation in percentage points: ``0.4 points``; a dash where there is none."""
+    return "–" if pd.isna(sd) else f"{100 * sd:.1f} points"
 
 
 def p_value(p):
@@ -63,7 +96,7 @@ def failure_warning(trainings, model):
     failed = ", ".join(str(seed) for seed, training in trainings.items() if not training["trained"])
     return failed and (
         "> ## ⚠️ A failure, not a result\n>\n"
-        f"> **The {model} network with seed {failed} never became clearly better than naming the largest class. The "
-        "numbers below say nothing about it. Train longer, lower the dropout or change the learning rate in "
+        f"> **The {model} network with seed {failed} never became clearly better than always naming the largest class. "
+        "The numbers below say nothing about it. Train longer, lower the dropout or change the learning rate in "
         "`params.yaml`, and run again.**"
     )

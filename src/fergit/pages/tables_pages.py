@@ -1,11 +1,10 @@
-"""The tables of README.md, REPLICATION.md and docs/, from the reports, the studies and what the trainings cost."""
+"""The tables of README.md and REPLICATION.md, from the reports, the studies and what the trainings cost."""
 
 import pandas as pd
 
 from fergit.core import paths
 from fergit.core.files import read_json
-from fergit.pages.present import TITLES, markdown, mean_with_interval, percent, points, with_interval
-from fergit.paper import published
+from fergit.pages.present import FAILED, accuracy, markdown, percent, points, score, title
 
 NO_CLAIM = "not in the paper"
 FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
@@ -22,16 +21,16 @@ def headline(reports, studies):
     """README's table: a row for each network and data set."""
     rows = []
     for dataset, report in reports.items():
-        verdicts = {claim["id"]: claim["verdict"] for claim in report["claims"]}
         draws = {name: studies[name]["draws"] for name in (FRAMES, SUBJECTS) if name in studies and dataset == "ckplus"}
         for model, entry in report["models"].items():
-            beside = percent(entry["paper_accuracy"], 0), verdicts.get(f"{dataset}-{model}-accuracy", NO_CLAIM)
+            claim = report["claims"].get(f"{dataset}-{model}-accuracy", {"verdict": NO_CLAIM})
+            beside = percent(entry["paper_accuracy"], 0), claim["verdict"]
             if model in draws.get(FRAMES, ()):
                 rows.append(_over_splits("CK+, random splits", model, draws[FRAMES][model], FRAMES, *beside))
             else:
-                ours = "training failed" if entry["failed_seeds"] else mean_with_interval(entry["accuracy"])
                 notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
-                rows.append((TITLES[dataset], model, beside[0], ours, len(entry["seeds"]), beside[1], notebook))
+                ours = accuracy(entry), len(entry["seeds"])
+                rows.append((title(dataset), model, beside[0], *ours, beside[1], notebook))
         for model, entry in draws.get(SUBJECTS, {}).items():
             rows.append(_over_splits("CK+, new persons", model, entry, SUBJECTS, "–", NO_CLAIM))
     columns = ["data set", "network", "paper", "ours (95 % CI)", "runs", "verdict", "notebook"]
@@ -39,7 +38,7 @@ def headline(reports, studies):
 
 
 def _over_splits(title, model, draws, study, paper, verdict):
-    ours = "training failed" if draws["failed"] else with_interval(draws["accuracy"], draws["low"], draws["high"])
+    ours = FAILED if draws["failed"] else score(draws)
     return title, model, paper, ours, draws["trainings"], verdict, f"[study](results/studies/{study}/05-study.ipynb)"
 
 
@@ -47,28 +46,28 @@ def claims(reports):
     """REPLICATION.md's table of all claims; precision and recall of a class share a row."""
     rows = {}
     for dataset, report in reports.items():
-        for claim in report["claims"]:
+        for claim in report["claims"].values():
             _, network, what = claim["id"].split("-", 2)
-            score, _, expression = what.partition("-")
-            what = expression if score in ("precision", "recall") else CLAIMS.get(what, what)
-            rows.setdefault(f"{TITLES[dataset]}, {network}, {what}", []).append(claim)
+            quantity, _, expression = what.partition("-")
+            what = expression if quantity in ("precision", "recall") else CLAIMS.get(what, what)
+            rows.setdefault(f"{title(dataset)}, {network}, {what}", []).append(claim)
     cells = [
         (
             what,
+            "; ".join(dict.fromkeys(claim["verdict"] for claim in several)),
             "; ".join(number(claim, "paper", digits=0) for claim in several),
             "; ".join(number(claim, "ours") for claim in several),
             "; ".join(_difference(claim) for claim in several),
-            "; ".join(dict.fromkeys(claim["verdict"] for claim in several)),
         )
         for what, several in rows.items()
     ]
-    return markdown(pd.DataFrame(cells, columns=["claim", "paper", "ours", "difference ± 95 % CI", "verdict"]))
+    return markdown(pd.DataFrame(cells, columns=["claim", "verdict", "paper", "ours", "difference ± 95 % CI"]))
 
 
 def number(claim, whose, digits=1):
     """The paper's number or ours in a claim: in percent or, of a gain, in points; without the unit."""
     value, what = claim[whose], claim["id"].split("-", 2)[2]
-    if value is None:
+    if pd.isna(value):
         return "–"
     if what in ("parameters", "minutes"):
         return f"{value:,.0f}"
@@ -76,35 +75,9 @@ def number(claim, whose, digits=1):
 
 
 def _difference(claim):
-    if claim.get("difference") is None or claim["low"] is None:
+    if claim["low"] is None:
         return "–"
     return f"{points(claim['difference'])} ± {50 * (claim['high'] - claim['low']):.1f}"
-
-
-def contradictions(reports):
-    """Where the paper contradicts itself, and what we measured there."""
-    ours = {claim["id"]: number(claim, "ours") for report in reports.values() for claim in report["claims"]}
-    rows = [
-        (one.statement, one.page, one.finding, ", ".join(ours[name] for name in one.claims if name in ours) or "–")
-        for one in published.CONTRADICTIONS
-    ]
-    return markdown(pd.DataFrame(rows, columns=["the paper says", "page", "against it", "ours"]))
-
-
-def fer2013(reports):
-    """Our accuracy by FER2013's official protocol beside what others report."""
-    recipes = {"fer2013": "the paper's recipe", "fer2013_best": "a better recipe"}
-    ours = [
-        (
-            f"ours, residual, {recipe}",
-            f"**{mean_with_interval(reports[dataset]['models']['residual']['accuracy'])}**",
-            *("PrivateTest", "PublicTest", f"[evaluation](../results/{dataset}/residual/03-evaluate.ipynb)"),
-        )
-        for dataset, recipe in recipes.items()
-        if dataset in reports
-    ]
-    columns = ["network", "accuracy", "tested on", "epoch chosen on", "source"]
-    return markdown(pd.DataFrame([*ours, *published.ON_FER2013], columns=columns))
 
 
 def compute():
@@ -115,7 +88,7 @@ def compute():
         is_study = group == "studies"
         if group != "synthetic":
             runs = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
-            key = "all studies" if is_study else f"{TITLES[group]}, {model}"
+            key = "all studies" if is_study else f"{title(group)}, {model}"
             costs.setdefault(key, []).extend(runs if is_study else [runs])
     rows = []
     for what, runs in costs.items():
@@ -124,13 +97,3 @@ def compute():
         rows.append((what, str(len(runs)), f"{hours:.1f}", f"{60 * hours / len(runs):.0f}", devices))
     columns = ["network", "runs", "hours in all", "minutes each", "on"]
     return markdown(pd.DataFrame(rows, columns=columns))
-
-
-def not_run(defined, studies):
-    """The studies that are defined and have no result, with the command that runs each: a list."""
-    lines = [
-        f"- {entry['question']} `dvc repro studies/dvc.yaml:report@{name}`, with `datasets: [{entry['dataset']}]`."
-        for name, entry in defined.items()
-        if name not in studies
-    ]
-    return "\n".join(lines) or "- All studies that `studies/params.yaml` defines were run."

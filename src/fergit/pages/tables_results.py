@@ -5,17 +5,14 @@ import pandas as pd
 from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import NEAR
 from fergit.analysis.regions import ALL, FEWEST_MAPS
-from fergit.pages.present import TITLES, mean_with_interval, p_value, percent, points, with_interval
+from fergit.pages.present import TITLES, accuracy, gain, interval, p_value, percent, score, spread, with_interval
+from fergit.pages.tables_pages import number
 from fergit.paper import published
 
 
 def _by_row(rows, name):
     """A table from a dict of dicts, a row each."""
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(name)
-
-
-def _sd(sd):
-    return "–" if sd is None else f"{100 * sd:.1f} points"
 
 
 def trainings_table(trainings):
@@ -44,40 +41,34 @@ def scores_table(summary, level, paper=None):
         entry = summary[name]
         rows[title] = {
             "ours": percent(entry["mean"]),
-            f"{percent(level, 0)} interval": "{:.1f}–{:.1f} %".format(
-                *(100 * end for end in entry[interval_key(level)])
-            ),
-            "sd over seeds": _sd(entry["sd"]),
-            "paper": percent(theirs.get(name), 0),
-        }
+            f"{percent(level, 0)} interval": interval(*entry[interval_key(level)]) + " %",
+            "sd over seeds": spread(entry["sd"]),
+        } | ({"paper": percent(theirs[name], 0)} if paper else {})
     return _by_row(rows, f"{summary['n_test']:,} test images")
 
 
 def per_class_table(table):
     """`metrics.beside_paper` for the eye: two groups of columns, two decimals, the interval of the recall as text."""
     titles = {"precision": "precision", "recall": "recall", "f1": "F1"}
-    groups = {
-        whose: table[[f"{prefix}{name}" for name in titles]]
-        .map("{:.2f}".format)
-        .set_axis(list(titles.values()), axis=1)
-        for whose, prefix in {"ours": "", "paper": "paper_"}.items()
-        if f"{prefix}f1" in table
-    }
+    groups = {}
+    for whose, prefix in {"ours": "", "paper": "paper_"}.items():
+        if f"{prefix}f1" in table:
+            scores = table[[f"{prefix}{name}" for name in titles]].map("{:.2f}".format)
+            groups[whose] = scores.set_axis(titles.values(), axis=1).assign(support=table[f"{prefix}support"])
     ends = zip(table["recall_low"], table["recall_high"], strict=True)
     groups["ours"].insert(2, "recall, interval", [f"{low:.2f}–{high:.2f}" for low, high in ends])
-    supports = {"ours": "support", "paper": "paper_support"}
-    return pd.concat({whose: own.assign(support=table[supports[whose]]) for whose, own in groups.items()}, axis=1)
+    return pd.concat(groups, axis=1)
 
 
 def networks_table(report):
-    """The networks of report.json side by side."""
-    return _by_row(
+    """The networks of report.json side by side, and beside the paper where it has any of them."""
+    table = _by_row(
         {
             model: {
-                "accuracy": mean_with_interval(entry["accuracy"]),
+                "accuracy": accuracy(entry),
                 "paper": percent(entry["paper_accuracy"], 0),
-                "macro F1": mean_with_interval(entry["macro_f1"]),
-                "sd over seeds": _sd(entry["accuracy"]["sd"]),
+                "macro F1": score(entry["macro_f1"]),
+                "sd over seeds": spread(entry["accuracy"]["sd"]),
                 "training accuracy": percent(entry["train_accuracy"]),
                 "seeds": len(entry["seeds"]),
                 "failed": len(entry["failed_seeds"]),
@@ -88,6 +79,8 @@ def networks_table(report):
         },
         "network",
     )
+    in_paper = any(entry["paper_accuracy"] is not None for entry in report["models"].values())
+    return table if in_paper else table.drop(columns="paper")
 
 
 def mcnemar_table(comparison):
@@ -98,29 +91,20 @@ def mcnemar_table(comparison):
 
 
 def claims_table(checked):
-    """`claims.check` for the eye."""
-
-    def text(row, name):
-        if pd.isna(row[name]) or row["quantity"] in ("parameters", "minutes"):
-            return "–" if pd.isna(row[name]) else f"{row[name]:,.0f}"
-        return points(row[name]) if row["quantity"] == "gain" else percent(row[name], 0 if name == "paper" else 1)
-
-    rows = []
-    for _, row in checked.iterrows():
-        ends = "" if pd.isna(row["low"]) else f" ({points(row['low'])} to {points(row['high'])})"
-        rows.append(
-            {
-                "network": row["model"],
-                "quantity": f"{row['quantity']} {row['class']}".strip(),
-                "page": row["page"],
-                "paper": text(row, "paper"),
-                "ours": text(row, "ours"),
-                "difference in points": points(row["difference"]) + ends if ends else "–",
-                "verdict": row["verdict"],
-                "note": row["note"],
-            }
-        )
-    return pd.DataFrame(rows)
+    """`claims.check` for the eye: shares in percent, gains in points."""
+    return pd.DataFrame(
+        {
+            "network": row["model"],
+            "quantity": f"{row['quantity']} {row['class']}".strip(),
+            "verdict": row["verdict"],  # before what a phone shows only after scrolling
+            "paper": number(row, "paper", digits=0),
+            "ours": number(row, "ours"),
+            "difference in points": "–" if pd.isna(row["low"]) else gain(row),
+            "page": row["page"],
+            "note": row["note"],
+        }
+        for row in checked.to_dict("records")
+    )
 
 
 def strata_table(rows_of):
@@ -130,7 +114,7 @@ def strata_table(rows_of):
         for row in rows:
             cells = table.setdefault(TITLES.get(row["stratum"], row["stratum"].replace("_", " ")), {})
             cells |= {"test images": f"{row['images']:,}"}
-            cells |= {network: with_interval(row["accuracy"], row["low"], row["high"])}
+            cells |= {network: score(row)}
     return _by_row(table, "")
 
 
@@ -147,7 +131,7 @@ def contrasts_table(found, *names):
             "network": network,
             "compared": f"{TITLES.get(one['first'], one['first'])} less {TITLES.get(one['second'], one['second'])}",
             "among": "FER2013's images" if name.endswith("_of_fer2013") else "all test images",
-            "points (interval)": f"{points(one['difference'])} ({points(one['low'])} to {points(one['high'])})",
+            "points (interval)": gain(one),
             "Fisher's test (Holm)": p_value(one["p_holm"]),
         }
         for network, entry in found["networks"].items()

@@ -2,36 +2,28 @@
 
 import pandas as pd
 
-from fergit.pages.present import TITLES, counted, p_value, percent, points, with_interval
+from fergit.pages.present import FAILED, counted, gain, p_value, percent, points, points_interval, score, spread, title
 
-COLUMNS = {
-    "variant": "",  # by what is varied
-    "network": "network",
-    "trainings": "runs",
-    "accuracy": "test accuracy",
-    "sd": "sd over runs",
-    "macro_f1": "macro F1",
-    "validation": "validation accuracy",
-    "training": "training accuracy",
-}
+MANY = 4  # variants that a row of `overview` has room for
 
 
 def variants(found):
     """A row for each value and network, with its spread over the trainings."""
-    rows = []
-    for row in found["variants"]:
-        several = row["sd"] is not None
-        accuracy = with_interval(row["mean"], row["low"], row["high"]) if several else percent(row["mean"])
-        rows.append(
-            row
-            | {"accuracy": "training failed" if row["failed"] else accuracy}
-            | {"sd": f"{100 * row['sd']:.1f} points" if several else "–"}
-            | {name: percent(row[name]) for name in ("macro_f1", "validation", "training")}
-        )
-    table = pd.DataFrame(rows)[list(COLUMNS)]
-    if (table["trainings"] == 1).all():
-        table = table.drop(columns=["trainings", "sd"])
-    return table.rename(columns=COLUMNS | {"variant": found["vary"]}).set_index(found["vary"])
+    rows = [
+        {
+            found["vary"]: row["variant"],
+            "network": row["network"],
+            "runs": row["trainings"],
+            "test accuracy": FAILED if row["failed"] else score(row),
+            "sd over runs": spread(row["sd"]),
+            "macro F1": percent(row["macro_f1"]),
+            "validation accuracy": percent(row["validation"]),
+            "training accuracy": percent(row["training"]),
+        }
+        for row in found["variants"]
+    ]
+    table = pd.DataFrame(rows).set_index(found["vary"])
+    return table.drop(columns=["runs", "sd over runs"]) if (table["runs"] == 1).all() else table
 
 
 def comparisons(found):
@@ -41,8 +33,8 @@ def comparisons(found):
             "network": row["network"],
             "compared": f"{row['variant']} less {found['variants'][0]['variant']}",
             "points": points(row["difference"]),
-            "interval over images": _ends(row["low"], row["high"]),
-            "interval over seeds": _ends(*row["over_seeds"]) if row["over_seeds"] else "–",
+            "interval over images": points_interval(row["low"], row["high"]),
+            "interval over seeds": points_interval(*row["over_seeds"]) if row["over_seeds"] else "–",
             f"{row['test']} (Holm)": p_value(row["p_holm"]),
         }
         for row in found["against_first"]
@@ -52,7 +44,7 @@ def comparisons(found):
             {
                 "compared": f"{two['second']} less {two['first']}",
                 "points": points(two["difference"]),
-                "interval": _ends(two["low"], two["high"]),
+                "interval": points_interval(two["low"], two["high"]),
                 **{name: two[name] for name in ("higher", "equal", "lower")},
             }
         ]
@@ -61,19 +53,21 @@ def comparisons(found):
 
 def splits(found):
     """The accuracy over all splits or folds, and the recall of each class; None for a study of anything else."""
+    counts = {
+        "below": "splits below the paper",
+        "equal": "splits equal to the paper",
+        "above": "splits above the paper",
+    }
     columns = {
         network: {
-            "accuracy over all tests": with_interval(draws["accuracy"], draws["low"], draws["high"]),
+            "accuracy over all tests": score(draws),
             "tests": f"{draws['tests']:,}",
-            "interval over": _over(draws),
+            "interval over": counted(draws["people"] or draws["images"], "person" if draws["people"] else "image"),
             "mean of the splits": percent(draws["mean"]),
-            "sd": "–" if draws["sd"] is None else f"{100 * draws['sd']:.1f} points",
+            "sd": spread(draws["sd"]),
             "lowest": percent(draws["lowest"]),
             "highest": percent(draws["highest"]),
-            **{
-                f"splits {name} the paper": "–" if draws[key] is None else str(draws[key])
-                for name, key in (("below", "below"), ("equal to", "equal"), ("above", "above"))
-            },
+            **{title: "–" if draws[key] is None else str(draws[key]) for key, title in counts.items()},
             **{f"recall, {name}": percent(one["right"]) for name, one in draws["recalls"].items()},
         }
         for network, draws in found["draws"].items()
@@ -93,7 +87,7 @@ def overview(studies):
     rows = [
         {
             "study": f"[{found['question']}](results/studies/{name}/05-study.ipynb)",
-            "data": TITLES[found["dataset"]],
+            "data": title(found["dataset"]),
             "runs": str(sum(row["trainings"] for row in found["variants"])),
             "test accuracy": _result(found),
             "difference in points": _differences(found),
@@ -103,39 +97,24 @@ def overview(studies):
     return pd.DataFrame(rows)
 
 
-MANY = 4  # variants that a row has room for
-
-
 def _result(found):
     several = len({row["network"] for row in found["variants"]}) > 1
     if found["draws"]:
-        return "; ".join(
-            f"{network} {with_interval(draws['accuracy'], draws['low'], draws['high'])}"
-            for network, draws in found["draws"].items()
-        )
+        return "; ".join(f"{network} {score(draws)}" for network, draws in found["draws"].items())
     if len(found["variants"]) > MANY:
         means = [row["mean"] for row in found["variants"] if not row["failed"]]
-        return f"{len(means)} variants: {percent(min(means))} to {percent(max(means))}" if means else "training failed"
+        return f"{len(means)} variants: {percent(min(means))} to {percent(max(means))}" if means else FAILED
     return "; ".join(
         f"{row['variant']}{', ' + row['network'] if several else ''}: "
-        + ("training failed" if row["failed"] else percent(row["mean"]))
+        + (FAILED if row["failed"] else percent(row["mean"]))
         for row in found["variants"]
     )
 
 
 def _differences(found):
     if two := found["networks"]:
-        return f"{two['second']} less {two['first']} {points(two['difference'])} ({_ends(two['low'], two['high'])})"
-    differences = [
-        f"{row['variant']} {points(row['difference'])} ({_ends(*(row['over_seeds'] or (row['low'], row['high'])))})"
-        for row in found["against_first"]
-    ]
+        return f"{two['second']} less {two['first']} {gain(two)}"
+    ends = [dict(zip(("low", "high"), row["over_seeds"] or (), strict=False)) for row in found["against_first"]]
+    both = zip(found["against_first"], ends, strict=True)
+    differences = [f"{row['variant']} {gain(row | over_seeds)}" for row, over_seeds in both]
     return "; ".join(differences) if 0 < len(differences) < MANY else "–"
-
-
-def _ends(low, high):
-    return f"{points(low)} to {points(high)}"
-
-
-def _over(draws):
-    return counted(draws["people"], "person") if draws["people"] else counted(draws["images"], "image")

@@ -1,106 +1,77 @@
-"""Pages that people write, filled with values by their names.
+"""Pages that people write, as Jinja templates: text, numbers by their place in the results, and guards.
 
-``{{fergit.residual.accuracy}}`` stands for a value, ``{{table.claims}}`` for a table.
-``{{fergit.residual.macro_f1|decimals}}`` names a format; without one, the value's name and kind decide.
-``{{verdict fergit.residual.accuracy: reproduced}}`` prints nothing. It guards a sentence that rests on this verdict:
-once the verdict changes, the page is refused. ``{{! a remark }}`` prints nothing either. A line of nothing but guards
-and remarks is left out.
+``{{ reports.fergit.models.residual.accuracy|score }}`` stands for a number; the filter after ``|`` is a function of
+`fergit.pages.present`, and no number but a count goes without one. ``{% do rests_on(ENTRY, "reproduced") %}`` prints
+nothing. It guards a sentence that rests on this verdict: once the verdict changes, the page is refused. Instead, a page
+may have a sentence for each ``verdict(ENTRY)``.
 """
 
-import difflib
-import re
+import traceback
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError, UndefinedError
+
+from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.pages.present import p_value, percent, points
+from fergit.pages import present
 
-DIRECTIVE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
-
-
-FORMATS = {
-    "percent": percent,
-    "whole": lambda share: percent(share, 0),
-    "points": points,
-    "spread": lambda share: f"{100 * share:.1f}",  # of a standard deviation, in points
-    "decimals": lambda number: f"{number:.2f}",
-    "number": lambda number: f"{number:,.0f}",
-    "p": p_value,
-}
-USUAL = {"difference": "points", "sd": "spread", "p": "p", "p_holm": "p"}  # by the last part of a name
+FILTERS = ("accuracy", "counted", "gain", "heading", "markdown", "percent", "points", "p_value", "score", "spread")
 
 
-def text_of(name, value, form=None):
-    """A value as text; `form` is one of FORMATS."""
-    if isinstance(value, str):
-        return value
-    if form is None:
-        form = USUAL.get(name.rpartition(".")[2], "number" if isinstance(value, int) else "percent")
-    return FORMATS[form](value)
+def fill(folder, name, values):
+    """Fill the template `name` of a folder with values: str.
 
-
-def fill(text, source, values, verdicts, required=()):
-    """Fill a template.
-
-    Parameters
-    ----------
-    text : str
-    source : str
-        The template's name, for messages.
-    values : dict of str to str, int or float
-    verdicts : dict of str to str
-        What ``verdict`` guards are held against.
-    required : iterable of str
-        Names of which each must be used.
-
-    Returns
-    -------
-    str
-
-    Raises
-    ------
-    FergitError
-        A name or format is unknown, a required name is not used, or a verdict is another than a sentence rests on: one
-        line with the template's line.
+    Raises FergitError, with the template's line, where a name or filter is unknown, a number has no filter, or a
+    verdict is another than a sentence rests on.
     """
-    used = set()
-
-    def replaced(match):
-        where = f"{source}, line {text.count(chr(10), 0, match.start()) + 1}"
-        inside = " ".join(match[1].split())
-        if inside.startswith("!"):
-            return ""
-        if inside.startswith("verdict "):
-            name, _, expected = (part.strip() for part in inside.removeprefix("verdict ").partition(":"))
-            _known(name, verdicts, "verdict", where)
-            if verdicts[name] != expected:
-                raise FergitError(
-                    f"{where}: this text rests on {name!r} being {expected!r}, but results/ says {verdicts[name]!r}; "
-                    "rewrite the sentence and its guard"
-                )
-            return ""
-        name, _, form = (part.strip() for part in inside.partition("|"))
-        _known(name, values, "value", where)
-        if form:
-            _known(form, FORMATS, "format", where)
-        used.add(name)
-        return text_of(name, values[name], form or None)
-
-    lines = []
-    for line in DIRECTIVE.sub(lambda match: _marked(replaced(match)), text).split("\n"):
-        if "\0" not in line or line.replace("\0", "").strip():
-            lines.append(line.replace("\0", "").rstrip() if "\0" in line else line)
-    unused = [name for name in required if name not in used]
-    if unused:
-        raise FergitError(f"{source}: does not use {{{{{unused[0]}}}}}, which belongs there")
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        undefined=StrictUndefined,
+        finalize=_printed,
+        extensions=["jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {name: getattr(present, name) for name in FILTERS}
+    source = paths.relative(folder / name)
+    try:
+        return environment.get_template(name).render(values, rests_on=_rests_on, verdict=_verdict)
+    except TemplateSyntaxError as error:
+        raise FergitError(f"{source}, line {error.lineno}: {error.message}") from None
+    except (UndefinedError, FergitError, KeyError, TypeError) as error:
+        frames = reversed(traceback.extract_tb(error.__traceback__))
+        line = next((frame.lineno for frame in frames if frame.filename.endswith(name)), 1)
+        known = isinstance(error, UndefinedError | FergitError)
+        raise FergitError(f"{source}, line {line}: {error if known else 'this filter is for other values'}") from None
 
 
-def _marked(replacement):
-    """A mark where a guard or a remark stood, by which lines of nothing else are known."""
-    return replacement or "\0"
+def _verdict(entry):
+    """The verdict of a claim; of a difference: higher, lower or not significant."""
+    low, high = entry.get("over_seeds") or (entry["low"], entry["high"])
+    return entry.get("verdict") or ("not significant" if low <= 0 <= high else "higher" if low > 0 else "lower")
 
 
-def _known(name, names, kind, where):
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise FergitError(f"{where}: no {kind} {name!r}{hint}")
+def _rests_on(entry, expected):
+    if (found := _verdict(entry)) != expected:
+        raise FergitError(
+            f"the text needs {expected!r}, but results/ says {found!r}; rewrite the sentence and its guard"
+        )
+
+
+def _printed(value):
+    """What is printed of a value without a filter: a text as it is, a count with separators."""
+    if isinstance(value, float):
+        raise FergitError(f"the number {value} has no filter, such as {{{{ ...|percent }}}}")
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def with_block(path, begin, end, block):
+    """The text of a file with `block` between its lines `begin` and `end`, in place of what stood there.
+
+    Raises FergitError where the file has not one of each, in this order.
+    """
+    before, *rest = path.read_text(encoding="utf-8").split(begin)
+    _, *after = "".join(rest).split(end)
+    if len(rest) != 1 or len(after) != 1 or end in before:
+        raise FergitError(f"{path.name}: needs one line {begin} and, below it, one line {end}")
+    return f"{before}{begin}\n{block}\n{end}{after[0]}"

@@ -37,27 +37,6 @@ STATED = pd.DataFrame(  # part: of the drawing that the statement stands beside
     columns=["part", "statement", "pages"],
 )
 
-TEMPLATE_NAME = "a Keras notebook for FER2013 (Kaggle, user gauravsharma99, 2020), of which many copies are on GitHub"
-TEMPLATE = pd.DataFrame(  # that the authors started from it is our inference
-    [
-        ("input", "48x48, gray (77, 85)", "48x48, gray"),
-        ("kernels of the first pair", "5x5 in the first layer (77)", "5x5 in both convolutions"),
-        ("other kernels", "not said", "3x3"),
-        ("initial weights", "he_normal (75)", "he_normal"),
-        ("batch normalization", "after the activation (78), after each pair (75)", "after each activated convolution"),
-        ("after each pair", "2x2 max pooling, dropout (75, 78)", "2x2 max pooling, dropout"),
-        ("dropout", "0.3, in the last block 0.4 (78)", "0.4, 0.4, 0.5; a variant for CK+: 0.3, 0.3, 0.3, 0.4"),
-        ("optimizer", "Nadam, 0.001, 0.9, 0.999 (81)", "Nadam, 0.001, 0.9, 0.999"),
-        ("learning rate", "ReduceLROnPlateau on validation accuracy, 1e-7 at least (81)", "the same, factor 0.5"),
-        ("end", "100 epochs, early stopping (81)", "100 epochs, early stopping on validation accuracy"),
-        ("augmentation", "yes (79), operations unread", "flip, rotation 15, shift 0.15, shear 0.15, zoom 0.15"),
-        ("pixels", "unread", "divided by 255"),
-        ("held out", "10 %, 'arbitrarily' (79)", "10 %, stratified, random_state 42"),
-        ("class weights", "large for small classes, formula unread (81)", "none"),
-    ],
-    columns=["subject", "the paper (pages)", "the template"],
-)
-
 # Shared out by the rule of scikit-learn up to 0.24.2, the first half of what is held out has the seven test supports of
 # Tables 2 and 3 (p. 82) with seed 42; of the seeds 0 to 999 eighty do that with the first half, none with the second.
 SPLIT = {"rule": "sklearn-0.24", "seed": 42, "half": "first", "seeds_tried": 1000, "seeds_that_fit": 80}
@@ -78,18 +57,9 @@ RULES = {  # which plans of batch normalization a rule allows
 class Layout:
     """A way to build the network; the defaults are this project's residual network.
 
-    Attributes
-    ----------
-    first_kernel, second_kernel : int
-        Kernel sizes of the first pair; the other convolutions are 3x3.
-    normalizations : tuple of six int
-        Batch normalizations of each pair: none, one, or one after each of its two convolutions.
-    residual_after : tuple of int
-        Pairs (1-6) that a residual block follows; empty for the basic network.
-    residual_biases : bool
-        Whether the convolutions in residual blocks have biases; all others do.
-    classes : int
-        Units of the dense layer.
+    ``first_kernel`` and ``second_kernel`` are the sizes in the first pair (others are 3x3). ``normalizations`` counts
+    the batch normalizations of each pair: none, one, or one after each convolution. ``residual_after`` has the pairs
+    (1-6) that a residual block follows. All convolutions have biases, those of residual blocks if ``residual_biases``.
     """
 
     first_kernel: int = 5
@@ -97,35 +67,34 @@ class Layout:
     normalizations: tuple = NORMALIZATIONS["per_conv"]
     residual_after: tuple = RESIDUAL_AFTER
     residual_biases: bool = True
-    classes: int = CLASSES
 
-    def layers(self):
-        """The layers with parameters, in order: name as in Keras, kind, pair, parameters, trainable, kernel."""
-        for pair, (inputs, filters, plan) in enumerate(zip(INPUTS, FILTERS, self.normalizations, strict=True), start=1):
-            kernels = (self.first_kernel, self.second_kernel) if pair == 1 else (3, 3)
-            for i, (kernel, channels) in enumerate(zip(kernels, (inputs, filters), strict=True), start=1):
-                yield _convolution(f"block{pair}_conv{i}", "convolutions", pair, kernel, channels, filters)
-                if plan == 2:
-                    yield _normalization(f"block{pair}_bn{i}", "batch normalization", pair, filters)
-            if pair in self.residual_after:
-                name, kind = f"residual{self.residual_after.index(pair) + 1}", "residual blocks"
-                for i in (1, 2):
-                    yield _convolution(f"{name}_conv{i}", kind, pair, 3, filters, filters, self.residual_biases)
-                    yield _normalization(f"{name}_bn{i}", kind, pair, filters)
-            if plan == 1:
-                yield _normalization(f"block{pair}_bn", "batch normalization", pair, filters)
-        count = (FILTERS[-1] + 1) * self.classes
-        yield "head_probabilities", "dense", 7, count, count, None
+    def convolutions(self):
+        """Pair, kernel size, input channels, filters and biases (0 or 1 a filter) of each convolution, in order."""
+        for pair, (inputs, filters) in enumerate(zip(INPUTS, FILTERS, strict=True), start=1):
+            first, second = (self.first_kernel, self.second_kernel) if pair == 1 else (3, 3)
+            yield pair, first, inputs, filters, 1
+            yield pair, second, filters, filters, 1
+            for _ in range(2 * (pair in self.residual_after)):
+                yield pair, 3, filters, filters, int(self.residual_biases)
+
+    @property
+    def normalized(self):
+        """The channels that are normalized: each has two trainable parameters, a moving mean and a moving variance."""
+        pairs = sum(times * filters for times, filters in zip(self.normalizations, FILTERS, strict=True))
+        return pairs + sum(2 * FILTERS[pair - 1] for pair in self.residual_after)
+
+    @property
+    def trainable(self):
+        """Without moving means and variances: Keras' "Trainable params"."""
+        kernels = sum(
+            size**2 * inputs * filters + bias * filters for _, size, inputs, filters, bias in self.convolutions()
+        )
+        return kernels + 2 * self.normalized + (FILTERS[-1] + 1) * CLASSES
 
     @property
     def total(self):
         """All parameters: Keras' "Total params" of a network that has not been trained."""
-        return sum(parameters for _, _, _, parameters, _, _ in self.layers())
-
-    @property
-    def trainable(self):
-        """Without the moving means and variances of batch normalization: Keras' "Trainable params"."""
-        return sum(trainable for _, _, _, _, trainable, _ in self.layers())
+        return self.trainable + 2 * self.normalized
 
 
 def layout_of(network, kind="residual"):
@@ -136,23 +105,10 @@ def layout_of(network, kind="residual"):
     return Layout(*network["first_kernels"], NORMALIZATIONS[plan], residual_after)
 
 
-def ledger(layout, poolings=6):
-    """A row for each layer with parameters: layer, kind, map ("48x48"), parameters, trainable."""
-    sides = map_sides(poolings)
-    rows = [
-        (name, kind, "" if kind == "dense" else "{0}x{0}".format(sides[min(pair - 1, poolings)]), parameters, trainable)
-        for name, kind, pair, parameters, trainable, _ in layout.layers()
-    ]
-    return pd.DataFrame(rows, columns=["layer", "kind", "map", "parameters", "trainable"])
-
-
 def readings():
-    """What the readings that anyone would write down first count: three rules, two second kernels.
+    """What the readings that anyone would write down first count: a row for each rule and second kernel.
 
-    Returns
-    -------
-    DataFrame
-        second kernel, batch normalizations of a pair, total, trainable, and how far each is from the paper's number.
+    With the total and the trainable parameters, and how far each is from the paper's number.
     """
     layouts = [Layout(5, kernel, (n,) * 6) for kernel in (3, 5) for n in (0, 1, 2)]
     table = pd.DataFrame(
@@ -195,25 +151,20 @@ def map_sides(poolings, round_up=None):
 def idle_weights(layout, poolings, round_up=None):
     """How many weights only ever meet zero padding, and so never receive a gradient.
 
-    A tap of a kernel that looks d pixels to the side meets the map only if the map is more than d pixels wide: on a
+    A weight of a kernel that looks d pixels to the side meets the map only if the map is more than d pixels wide: on a
     map of one pixel, nothing but the centre of a 3x3 kernel does.
     """
     sides, idle = map_sides(poolings, round_up), 0
-    for _, _, pair, _, _, kernel in layout.layers():
-        if kernel:
-            size, inputs, outputs = kernel
-            idle += (size**2 - min(size, 2 * sides[min(pair - 1, poolings)] - 1) ** 2) * inputs * outputs
+    for pair, size, inputs, filters, _ in layout.convolutions():
+        idle += (size**2 - min(size, 2 * sides[min(pair - 1, poolings)] - 1) ** 2) * inputs * filters
     return idle
 
 
 def poolings_table(layout):
-    """What 3 to 6 poolings make of the maps, the weights, and the work, rounding up or down.
+    """What 3 to 6 poolings make of the maps, the weights, and the work, rounding up or down: a row each.
 
-    Returns
-    -------
-    DataFrame
-        poolings, rounding, maps, idle weights, share of all parameters, TFLOP/s that Table 3's run time asks for
-        (three times the forward pass, for 100 epochs of 44,370 images); None where the network cannot be built.
+    poolings, rounding, maps, idle weights, share of all parameters, TFLOP/s that Table 3's run time asks for (three
+    times the forward pass, for 100 epochs of 44,370 images); None where the network cannot be built.
     """
     rows = []
     for poolings, round_up in itertools.product((6, 5, 4, 3), (True, False)):
@@ -224,22 +175,10 @@ def poolings_table(layout):
         rounding = ("up" if round_up else "down") if odd else "none needed"
         maps, possible = "-".join(map(str, sides)), sides[-1] > 0
         idle = idle_weights(layout, poolings, round_up) if possible else None
-        needed = 3 * _operations(layout, sides) * 100 * 44_370 / (60 * TABLES["fergit", "residual"]["minutes"]) / 1e12
+        forward = sum(
+            2 * k**2 * i * o * sides[min(pair, len(sides)) - 1] ** 2 for pair, k, i, o, _ in layout.convolutions()
+        )
+        needed = 3 * forward * 100 * 44_370 / (60 * TABLES["fergit", "residual"]["minutes"]) / 1e12
         rows.append((poolings, rounding, maps, idle, idle and idle / layout.total, needed if possible else None))
     columns = ["poolings", "rounding", "maps", "idle weights", "share", "TFLOP/s"]
     return pd.DataFrame(rows, columns=columns).astype({"idle weights": "Int64", "share": float})
-
-
-def _operations(layout, sides):
-    """Multiplications and additions of one image's forward pass through the convolutions."""
-    kernels = [(pair, kernel) for _, _, pair, _, _, kernel in layout.layers() if kernel]
-    return sum(2 * k**2 * i * o * sides[min(pair, len(sides)) - 1] ** 2 for pair, (k, i, o) in kernels)
-
-
-def _convolution(name, kind, pair, size, inputs, outputs, bias=True):
-    parameters = size**2 * inputs * outputs + bias * outputs
-    return name, kind, pair, parameters, parameters, (size, inputs, outputs)
-
-
-def _normalization(name, kind, pair, channels):
-    return name, kind, pair, 4 * channels, 2 * channels, None

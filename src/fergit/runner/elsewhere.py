@@ -6,19 +6,15 @@
 """
 
 import argparse
-import json
 import multiprocessing
 import os
+import pickle
 import time
-from dataclasses import asdict
 from pathlib import Path
-
-import numpy as np
 
 from fergit.core import progress
 from fergit.core.errors import FergitError
-from fergit.core.faces import Faces
-from fergit.core.files import write_arrays, write_json
+from fergit.core.files import write_atomically
 
 
 def pack(folder, names):
@@ -27,34 +23,22 @@ def pack(folder, names):
     Parameters
     ----------
     folder : Path
-        Gets ``tasks.json``, ``<dataset>.npz`` (images and labels) and ``splits.npz``.
+        Gets ``tasks.pickle``: the Faces of each data set once, and (Task, its parts of them, key) for each training.
     names : sequence of str
         ``pipeline`` or a study.
     """
     from fergit.data import datasets
-    from fergit.runner.studies import pipeline_tasks, study_tasks
+    from fergit.runner.studies import distinct_tasks
 
-    tasks, splits, images, dealt = [], {}, {}, {}
-    for task in (task for name in names for task in (pipeline_tasks() if name == "pipeline" else study_tasks(name))):
-        split = json.dumps([task.dataset, task.split])
-        if split not in splits:
-            faces = dealt[split] = datasets.preprocess(task.dataset, {"split": task.split})
-            if task.dataset not in images:
-                images[task.dataset] = every = datasets.load(task.dataset)
-                write_arrays(
-                    folder / f"{task.dataset}.npz",
-                    images=every.images,
-                    labels=every.labels,
-                    classes=np.array(every.classes),
-                )
-            parts = dict(zip(faces.sample_id.tolist(), faces.split.tolist(), strict=True))
-            splits[split] = np.array([parts.get(name, "") for name in images[task.dataset].sample_id.tolist()], "U10")
-        entry = asdict(task) | {"split": list(splits).index(split), "variant": ""}
-        entry["key"] = _key(entry, dealt[split])
-        if entry not in tasks:
-            tasks.append(entry)
-    write_arrays(folder / "splits.npz", **{str(i): parts for i, parts in enumerate(splits.values())})
-    write_json(folder / "tasks.json", tasks)
+    tasks, images = [], {}
+    for task, faces in distinct_tasks(names):
+        if task.dataset not in images:
+            images[task.dataset] = datasets.load(task.dataset)
+        parts = dict(zip(faces.sample_id.tolist(), faces.split.tolist(), strict=True))
+        split = [parts.get(name, "") for name in images[task.dataset].sample_id.tolist()]
+        tasks.append((task, split, task.key(faces)))
+    with write_atomically(folder / "tasks.pickle") as file:
+        pickle.dump((images, tasks), file)
 
 
 def run(folder, seconds, workers):
@@ -69,64 +53,46 @@ def run(folder, seconds, workers):
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or the first takes the whole GPU
     context = multiprocessing.get_context("spawn")
-    claimed, done = context.Value("i", 0), context.Value("i", 0)
+    claimed, left = context.Value("i", 0), context.Value("i", len(_read(folder)[1]))
     deadline = None if seconds is None else time.monotonic() + seconds
-    processes = [context.Process(target=_work, args=(folder, claimed, done), daemon=True) for _ in range(workers)]
+    processes = [context.Process(target=_work, args=(folder, claimed, left), daemon=True) for _ in range(workers)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(None if deadline is None else max(0, deadline - time.monotonic()))
     for process in processes:
         process.kill()
-    return len(json.loads((folder / "tasks.json").read_text())) - done.value
+    return left.value
 
 
-def _work(folder, claimed, done):
-    from fergit.engine.trained import train_and_test
+def _read(folder):
+    return pickle.loads((folder / "tasks.pickle").read_bytes())
 
-    tasks = json.loads((folder / "tasks.json").read_text())
+
+def _work(folder, claimed, left):
+    images, tasks = _read(folder)
     while True:
         with claimed.get_lock():
             number = claimed.value
             claimed.value += 1
         if number >= len(tasks):
             return
-        task = tasks[number]
-        title = f"{number + 1} of {len(tasks)}: {task['dataset']} {task['model']} seed {task['seed']}"
-        begin = time.monotonic()
+        task, split, key = tasks[number]
+        title, begin = f"{number + 1} of {len(tasks)}: {task.title}", time.monotonic()
         try:
-            faces = _faces(folder, task)
-            if _key(task, faces) != task["key"]:
+            faces = images[task.dataset].with_split(split)
+            faces = faces.take(faces.split != "")
+            if task.key(faces) != key:
                 raise FergitError("the code here is not that which packed the task, or its images differ")
-            outcome = train_and_test(task["model"], faces, task["params"], task["dataset"], task["seed"])
+            outcome = task.train(faces)
         except Exception as error:  # the others go on
             progress.line(f"{title} | failed: {type(error).__name__}: {error}")
             continue
         right = outcome.probabilities["validation"].argmax(axis=1) == faces.labels[faces.split == "validation"]
-        with done.get_lock():
-            done.value += 1
+        with left.get_lock():
+            left.value -= 1
         took = time.monotonic() - begin
-        progress.line(f"{title} | done in {took:.0f} s | validation accuracy {right.mean():.4f} | {os.getpid()}")
-
-
-def _key(task, faces):
-    """The key of the training that a task asks for, with these faces."""
-    from fergit.engine.checkpoint import training_key
-
-    sections = {name: values for name, values in task["params"].items() if name != "predict"}
-    seen = faces.take(faces.split != "test")
-    return training_key(task["dataset"], task["model"], seen, sections, task["seed"])
-
-
-def _faces(folder, task):
-    """The images of a task, in its split."""
-    with np.load(folder / f"{task['dataset']}.npz") as arrays, np.load(folder / "splits.npz") as splits:
-        images, labels, classes = arrays["images"], arrays["labels"], arrays["classes"]
-        split = splits[str(task["split"])]
-    none = np.full(len(images), "")
-    names = np.arange(len(images)).astype(str)
-    faces = Faces(images, labels, tuple(classes.tolist()), none, none, names, split)
-    return faces.take(split != "")
+        progress.line(f"{title} | done in {took:.0f} s | validation accuracy {right.mean():.4f}")
 
 
 def main():

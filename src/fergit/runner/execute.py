@@ -74,16 +74,7 @@ def set_environment():
 
 
 def execute_notebook(name, target, parameters):
-    """Run ``notebooks/<name>.ipynb`` and write the executed notebook to `target`.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``"02-train"``.
-    target : Path
-        Written only when every cell has run.
-    parameters : dict
-        Injected after the cell tagged ``parameters``.
+    """Run ``notebooks/<name>.ipynb`` with `parameters` and write it to `target`, once every cell has run.
 
     Raises
     ------
@@ -149,15 +140,12 @@ def _reason(error):
     return f"{kind}: {said}".splitlines()[0]
 
 
-def _failed_folder():
-    """Where failed notebooks are kept: the checkout of a queued experiment is gone once it has failed, so not there."""
-    workspace = Path(os.environ.get("DVC_ROOT", paths.ROOT)).resolve()
-    return paths.WORK / "failed" if workspace == paths.ROOT else workspace / "work" / "failed" / paths.ROOT.name
-
-
 def _keep(executed, target):
     """Keep what ran of a failed notebook: the id of the cell that failed, and where the notebook is."""
-    kept = _failed_folder() / target.relative_to(paths.RESULTS)
+    # The checkout of a queued experiment is gone once it has failed: so not there, but where it was queued.
+    workspace = Path(os.environ.get("DVC_ROOT", paths.ROOT)).resolve()
+    folder = paths.WORK / "failed" if workspace == paths.ROOT else workspace / "work" / "failed" / paths.ROOT.name
+    kept = folder / target.relative_to(paths.RESULTS)
     failed = "before its first cell"
     if executed.exists():
         notebook = nbformat.read(executed, as_version=4)

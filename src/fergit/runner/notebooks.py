@@ -10,21 +10,13 @@ import re
 import nbformat
 
 from fergit.core import paths
-from fergit.core.errors import FergitError
 from fergit.core.files import write_text
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
 def canonical(notebook, keep_outputs=False):
-    """Rewrite a notebook in place, in its canonical form.
-
-    Parameters
-    ----------
-    notebook : nbformat.NotebookNode
-    keep_outputs : bool
-        True for an executed notebook: outputs stay, less whatever changes from one execution to the next.
-    """
+    """Bring a notebook into its form, in place; with its outputs, less what changes from one execution to the next."""
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for number, cell in enumerate(notebook.cells, start=1):
@@ -53,27 +45,6 @@ def _steady_outputs(outputs):
     return steady
 
 
-def read(path):
-    """Read a notebook.
-
-    Raises
-    ------
-    FergitError
-        There is no such file, or it is no notebook.
-    """
-    name = paths.relative(path)
-    remedy = "`dvc repro` writes it again" if path.is_relative_to(paths.RESULTS) else f"`git checkout {name}`"
-    try:
-        notebook = nbformat.v4.reads(path.read_text(encoding="utf-8"))
-        nbformat.validate(notebook)  # nbformat.read would only log what it finds
-    except FileNotFoundError:
-        raise FergitError(f"{name}: no such file; {remedy}") from None
-    except Exception as error:  # whatever nbformat's schemas trip over
-        why = (str(error) or type(error).__name__).splitlines()[0]
-        raise FergitError(f"{name}: not a notebook ({why}); {remedy}") from None
-    return notebook
-
-
 def write(notebook, path):
     """Write a notebook as UTF-8 JSON, atomically."""
     write_text(path, nbformat.writes(notebook).rstrip("\n") + "\n")
@@ -81,7 +52,7 @@ def write(notebook, path):
 
 def main():
     for path in sorted(paths.NOTEBOOKS.glob("*.ipynb")):
-        write(canonical(read(path)), path)
+        write(canonical(nbformat.read(path, as_version=4)), path)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,12 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.params import merge, read
+from fergit.runner.blocks import Rate, Section, Seed, Share, kind_of, known
 from fergit.runner.messages import explain, shown
 
 
@@ -26,23 +27,14 @@ def _rates(rates):
     return rates
 
 
-Dataset = Literal["synthetic", "fer2013", "fergit", "ckplus", "fer2013_best", "fergit_best"]
 Network = Literal["basic", "residual"]
-Seed = Annotated[int, Field(ge=0, le=1_000_000)]
-Share = Annotated[float, Field(gt=0, lt=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 EachOnce = AfterValidator(_each_once)
 Several = Field(min_length=1, max_length=1000)
 
 TRAINING = ("network", "augmentation", "train")  # the sections that decide a training, beside the data set's own
+BLOCK = {"images", "split", "overrides"}  # what shows that a section is that of a data set
 RAREST = 547 / 35_887  # share of disgust among drawn faces, as in FER2013
-
-
-class Section(BaseModel):
-    """A block of params.yaml: every key is known and every value has its type, nothing is converted silently."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class DrawParams(Section):
@@ -122,55 +114,10 @@ class EvaluateParams(Section):
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
 
 
-class OfficialSplit(Section):
-    seed: Seed
-    leave_out_copies: bool
-
-
-class StratifiedSplit(Section):
-    held_out: Share
-    seed: Seed
-
-
-class FergitSplit(StratifiedSplit):
-    rule: Literal["sklearn-0.24", "sklearn"]
-    leave_out_copies: bool
-
-
-class CkplusSplit(StratifiedSplit):
-    protocol: Literal["frames", "subjects"]
-    validation: Share
-    folds: Annotated[int, Field(ge=3, le=100)]
-    fold: Annotated[int, Field(ge=0)]
-
-    @model_validator(mode="after")
-    def _fold_exists(self):
-        if self.fold >= self.folds:
-            raise ValueError(f"fold is {self.fold}; allowed: 0 to folds - 1, that is {self.folds - 1}")
-        return self
-
-
-class DatasetParams(Section):
-    split: StratifiedSplit
-    overrides: dict[Literal["network", "augmentation", "train"], dict]
-
-
-class Fer2013Params(DatasetParams):
-    split: OfficialSplit
-
-
-class FergitParams(DatasetParams):
-    split: FergitSplit
-
-
-class CkplusParams(DatasetParams):
-    split: CkplusSplit
-
-
 class Params(Section):
     """All of params.yaml."""
 
-    datasets: Annotated[list[Dataset], Field(min_length=1), EachOnce]
+    datasets: Annotated[list[str], Field(min_length=1), EachOnce]
     models: Annotated[list[Network], Field(min_length=1), EachOnce]
     seeds: Annotated[list[Seed], Several, EachOnce]
     fetch: FetchParams
@@ -179,23 +126,6 @@ class Params(Section):
     train: TrainParams
     predict: PredictParams
     evaluate: EvaluateParams
-    synthetic: DatasetParams
-    fer2013: Fer2013Params
-    fergit: FergitParams
-    fer2013_best: Fer2013Params
-    fergit_best: FergitParams
-    ckplus: CkplusParams
-
-    @model_validator(mode="after")
-    def _enough_is_drawn(self):
-        """Or stage preprocess might refuse, once DVC has deleted its results."""
-        images, share = self.fetch.draw.images, self.synthetic.split.held_out
-        if "synthetic" in self.datasets and images * RAREST * min(share / 2, 1 - share) < 1:
-            raise ValueError(
-                f"fetch.draw.images is {images} and synthetic.split.held_out is {share}, which may leave a part with "
-                f"no image of disgust; allowed: a share of 0.2 from {math.ceil(2 / RAREST / 0.2)} images, for example"
-            )
-        return self
 
 
 def _is_plain(value):
@@ -225,7 +155,7 @@ Value = Annotated[Any, AfterValidator(_is_plain)]
 
 class StudyParams(Section):
     question: str
-    dataset: Dataset
+    dataset: str
     models: Annotated[list[Network], Field(min_length=1), EachOnce]
     seeds: Annotated[list[Seed], Several, EachOnce]
     set: dict[str, Value]
@@ -272,25 +202,53 @@ def load_studies():
         StudiesParams.model_validate(values)
     except ValidationError as error:
         raise FergitError(f"{name}: {explain(error, lambda where: StudyParams if where else StudiesParams)}") from None
+    for study, entry in values["studies"].items():
+        known(entry["dataset"], datasets(), f"{name}: studies.{study}.dataset")
     return values["studies"]
+
+
+def datasets(values=None):
+    """The names of all data sets that params.yaml, or what was read of it, has a block for."""
+    values = read(paths.PARAMS) if values is None else values
+    return [name for name, block in values.items() if isinstance(block, dict) and BLOCK & set(block)]
 
 
 def check(values, name):
     """Check all of params.yaml, wherever it comes from; `name` begins the message. Raises as `load_params`."""
-    where = ()
+    where, blocks = (), {key: values[key] for key in datasets(values)}
     try:
-        params = Params.model_validate(values)
-        for dataset in Dataset.__args__:
-            for section, changes in getattr(params, dataset).overrides.items():
+        Params.model_validate({key: value for key, value in values.items() if key not in blocks})
+        for dataset, block in blocks.items():
+            where = (dataset,)
+            kind = kind_of(dataset, block, name)
+            for section, changes in kind.model_validate(block).overrides.items():
                 where = (dataset, "overrides", section)
                 Params.model_fields[section].annotation.model_validate(merge(values[section], changes))
     except ValidationError as error:
-        raise FergitError(f"{name}: {explain(error, _section_at, where)}") from None
+        raise FergitError(f"{name}: {explain(error, lambda where: _section_at(where, blocks), where)}") from None
+    for place, dataset in enumerate(values["datasets"]):
+        known(dataset, blocks, f"{name}: datasets.{place}")
+        if blocks[dataset]["images"]["source"] == "synthetic":
+            _enough_is_drawn(values["fetch"]["draw"]["images"], blocks[dataset]["split"]["held_out"], dataset, name)
 
 
-def _section_at(where):
+def _enough_is_drawn(images, share, dataset, name):
+    """Or stage preprocess might refuse, once DVC has deleted its results."""
+    if images * RAREST * min(share / 2, 1 - share) < 1:
+        raise FergitError(
+            f"{name}: fetch.draw.images is {images} and {dataset}.split.held_out is {share}, which may leave a part "
+            f"with no image of disgust; allowed: a share of 0.2 from {math.ceil(2 / RAREST / 0.2)} images, for example"
+        )
+
+
+def _section_at(where, blocks):
     """The model at a place in params.yaml; of overrides, the names allowed."""
     section = Params
-    for part in where:
-        section = Params if part == "overrides" else section.model_fields[part].annotation
+    for number, part in enumerate(where):
+        if part == "overrides":
+            section = Params
+        elif number == 0 and part in blocks:
+            section = kind_of(part, blocks[part], "")
+        else:
+            section = section.model_fields[part].annotation
     return TRAINING if where and where[-1] == "overrides" else section

@@ -5,31 +5,40 @@ pipeline's checkpoints: a study that was interrupted goes on where it was, and n
 """
 
 import itertools
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from fergit.core import paths, progress
 from fergit.core.files import keep_newest, write_json, write_table
 from fergit.core.params import stage_params
 from fergit.data import datasets
+from fergit.runner import cluster
 from fergit.runner.schema import TRAINING, load_params
+from fergit.runner.task import Task
 from fergit.runner.variants import load_study
 
 KEYS = ("variant", "network", "seed")  # of a training, first in every table
 
 
-@dataclass(frozen=True)
-class Task:
-    """One training: its place in a study, and all that decides it."""
+def distinct_tasks(names):
+    """The trainings of the pipeline (the name ``pipeline``) and of studies, each once, in order.
 
-    variant: str
-    dataset: str
-    model: str
-    seed: int
-    split: dict
-    params: dict
+    Yields
+    ------
+    Task, Faces
+        Its images in its split.
+    """
+    dealt, seen = {}, []
+    for task in (task for name in names for task in (pipeline_tasks() if name == "pipeline" else study_tasks(name))):
+        if (one := replace(task, variant="")) not in seen:
+            seen.append(one)
+            split = json.dumps([task.dataset, task.split])
+            if split not in dealt:
+                dealt[split] = datasets.preprocess(task.dataset, {"split": task.split})
+            yield task, dealt[split]
 
 
 def pipeline_tasks():
@@ -64,17 +73,19 @@ def run(name):
     FergitError
         As `study_tasks`, `datasets.preprocess` and `training.train`.
     """
-    from fergit.engine.trained import train_and_test  # not above: it takes seconds to load Keras
+    from fergit.engine.trained import outcome_tables  # not above: it takes seconds to load Keras
 
+    if os.environ.get("RAY_ADDRESS"):
+        cluster.run([name])  # what it leaves in work/ is taken up here
     tables, runs, split = {"predictions": [], "trainings": [], "history": []}, [], None
     tasks = study_tasks(name)
     for task in tasks:
         if task.split != split:
             split, faces = task.split, datasets.preprocess(task.dataset, {"split": task.split})
         progress.line(f"study {name} | {task.variant} | {task.model} | seed {task.seed}")
-        outcome = train_and_test(task.model, faces, task.params, task.dataset, task.seed)
+        outcome = task.train(faces)
         runs.append({"seconds": round(outcome.training.seconds, 1)} | outcome.training.machine)
-        for kind, table in _tables(outcome, faces).items():
+        for kind, table in outcome_tables(outcome, faces).items():
             for place, (key, value) in enumerate(zip(KEYS, (task.variant, task.model, task.seed), strict=True)):
                 table.insert(place, key, value)
             tables[kind].append(table)
@@ -90,24 +101,3 @@ def _task(variant, params, dataset, model, seed):
     merged = stage_params("train", params, dataset=dataset)
     settings = {section: merged[section] for section in (*TRAINING, "predict")}
     return Task(variant, dataset, model, seed, params[dataset]["split"], settings)
-
-
-def _tables(outcome, faces):
-    """The rows of one training: {"predictions", "trainings", "history"}."""
-    names, several = np.array(faces.classes), []
-    for part, probabilities in outcome.probabilities.items():
-        rows = faces.take(faces.split == part)
-        table = pd.DataFrame({"split": part, "sample_id": rows.sample_id, "group": rows.group})
-        table["label"] = names[rows.labels]
-        table[[f"p_{name}" for name in faces.classes]] = probabilities
-        several.append(table)
-    tested = faces.labels[faces.split == "test"]
-    right = outcome.probabilities["test"].argmax(axis=1) == tested
-    kept = ("trained", "epochs_run", "best_epoch", "best_val_accuracy", "train_accuracy", "validation_accuracy")
-    row = {key: outcome.summary[key] for key in (*kept, "train_accuracy_at_best")}
-    row |= {"accuracy": float(right.mean()), "n_test": len(tested), "device": outcome.training.machine["device"]}
-    return {
-        "predictions": pd.concat(several, ignore_index=True),
-        "trainings": pd.DataFrame([row]),
-        "history": outcome.training.table(),
-    }

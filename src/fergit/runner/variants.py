@@ -2,6 +2,7 @@
 
 import copy
 
+from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.params import plain, tracked_params
 from fergit.runner.schema import TRAINING, check, load_params, load_studies
@@ -22,10 +23,12 @@ def load_study(name):
     known = load_studies()
     if name not in known:
         raise FergitError(f"study: no {name!r} in studies/params.yaml; there are {', '.join(known)}")
-    tracked = tracked_params("studies/dvc.yaml:train", name=name)
+    given = load_params()
+    read = {paths.PARAMS: given, paths.STUDIES: {"studies": known}}
+    tracked = tracked_params("studies/dvc.yaml:train", read, name=name)
     variants = {
         value: {section: params[section] for section in tracked if section != "studies"}
-        for value, params in _variants(load_params(), name, known[name]).items()
+        for value, params in _variants(given, name, known[name]).items()
     }
     return known[name], variants
 

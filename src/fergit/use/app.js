@@ -3,6 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const SHORTER = 480; // pixels of a frame's shorter side: the detector looks at no more
+const LARGEST = 64; // MiB of a picture: app.py refuses more
 const PAUSE = 100; // milliseconds from one frame to the next, at least
 const REFUSALS = {
   NotAllowedError: "The browser does not allow the camera.",
@@ -116,10 +117,10 @@ function time(kind, begun, said) {
 
 async function look(file) {
   stop(true);
-  const mine = turn, begun = performance.now(), limit = Number(document.querySelector("main").dataset.megabytes);
+  const mine = turn, begun = performance.now();
   const name = file.name || "picture";
   try {
-    if (file.size > limit * 2 ** 20) throw new Error(`${name}: has more than ${limit} MiB`);
+    if (file.size > LARGEST * 2 ** 20) throw new Error(`${name}: has more than ${LARGEST} MiB`);
     say(`${name}: looking for faces …`);
     const bytes = await file.arrayBuffer().catch(() => {
       throw new Error(`${name}: cannot be read`);

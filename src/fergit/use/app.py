@@ -8,13 +8,11 @@ Tornado is one package without dependencies, keeps what is posted in memory, and
 """
 
 import asyncio
-import contextlib
 import json
 import logging
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from string import Template
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -23,12 +21,13 @@ from tornado.web import Application, RequestHandler, stream_request_body
 from fergit.core.errors import FergitError
 from fergit.use import formats
 from fergit.use.photographs import decode
+from fergit.use.predictions import values
 
 ADDRESS = "127.0.0.1"
-LARGEST = 64  # MiB of a posted picture
+LARGEST = 64  # MiB of a posted picture; app.js has it too
 PIXELS = 50  # million of a picture: what a browser shows without trouble
 AT_ONCE, SECONDS = 4, 30  # pictures in work; until the page is told that one takes too long
-FILES = {"": "text/html", "app.css": "text/css", "app.js": "text/javascript"}
+FILES = {"": ("app.html", "html"), "app.css": ("app.css", "css"), "app.js": ("app.js", "javascript")}
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src blob: data:; connect-src 'self';"
@@ -52,7 +51,13 @@ async def serve(recognizer, port):
     port = sockets[0].getsockname()[1]
     for name in ("tornado.access", "tornado.general", "tornado.application"):  # the page says what went wrong
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    server = HTTPServer(application(recognizer, port), max_body_size=LARGEST * 2**20)
+    application = Application(
+        [("/(picture|frame)", _Recognition), ("/(.*)", _File)],
+        recognizer=recognizer,
+        port=port,
+        threads=ThreadPoolExecutor(AT_ONCE),
+    )
+    server = HTTPServer(application, max_body_size=LARGEST * 2**20)
     server.add_sockets(sockets)
     print(f"http://{ADDRESS}:{port}/ is the page, for this machine alone. Ctrl-C ends it.", flush=True)
     try:
@@ -60,47 +65,6 @@ async def serve(recognizer, port):
     finally:
         server.stop()
         await server.close_all_connections()
-
-
-async def in_thread(slots, function, *arguments):
-    """What a function returns or raises, computed by a thread of its own that does not keep the process from ending.
-
-    Raises TimeoutError after `SECONDS`; the thread keeps its place among `slots`, a semaphore, until it is done.
-    """
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-
-    def settle(result, error):
-        slots.release()
-        if not done.cancelled():
-            done.set_exception(error) if error else done.set_result(result)
-
-    def work():
-        try:
-            outcome = function(*arguments), None
-        except Exception as error:
-            outcome = None, error
-        with contextlib.suppress(RuntimeError):  # the app has ended
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    async with asyncio.timeout(SECONDS):
-        await slots.acquire()
-        threading.Thread(target=work, daemon=True).start()
-        return await done
-
-
-def application(recognizer, port):
-    """The page's addresses, as a Tornado application."""
-    template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
-    files = {"": template.substitute(megabytes=LARGEST).encode()}
-    files |= {name: Path(__file__).with_name(name).read_bytes() for name in FILES if name}
-    return Application(
-        [(r"/(|app\.css|app\.js)", _File, {"files": files}), ("/(picture|frame)", _Recognition)],
-        default_handler_class=_Nothing,
-        recognizer=recognizer,
-        hosts={f"{name}:{port}" for name in (ADDRESS, "localhost")},
-        slots=asyncio.Semaphore(AT_ONCE),
-    )
 
 
 @stream_request_body  # so that a refusal comes before what is posted
@@ -113,11 +77,11 @@ class _Handler(RequestHandler):
             self.set_header(name, value)
 
     def prepare(self):
-        host, origin = self.request.headers.get("Host"), self.request.headers.get("Origin")
+        port, host, origin = self.settings["port"], self.request.host, self.request.headers.get("Origin")
         same = origin == f"http://{host}" or (origin is None and self.request.method == "GET")
-        if host not in self.settings["hosts"] or not same:
-            ports = ", ".join(sorted(f"http://{name}/" for name in self.settings["hosts"]))
-            self.answer({"error": f"the page is {ports}, and no other; a tunnel needs that port at both ends"}, 403)
+        if host not in (f"{ADDRESS}:{port}", f"localhost:{port}") or not same:
+            tunnel = f"through a tunnel, use the same port on both machines: ssh -L {port}:{ADDRESS}:{port} ..."
+            self.answer({"error": f"only http://{ADDRESS}:{port}/ is the page; {tunnel}"}, 403)
 
     def data_received(self, chunk):
         """Drop what is posted."""
@@ -131,24 +95,15 @@ class _Handler(RequestHandler):
         self.answer({"error": f"the app answers {status_code} {self._reason}"}, status_code)
 
 
-class _Nothing(_Handler):
-    """Every other address."""
-
-    def get(self):
-        self.send_error(404)
-
-    post = get
-
-
 class _File(_Handler):
     """The page, its style and its script."""
 
-    def initialize(self, files):
-        self.files = files
-
     def get(self, name):
-        self.set_header("Content-Type", f"{FILES[name]}; charset=utf-8")
-        self.finish(self.files[name])
+        if name not in FILES:
+            return self.send_error(404)
+        file, kind = FILES[name]
+        self.set_header("Content-Type", f"text/{kind}; charset=utf-8")
+        self.finish(Path(__file__).with_name(file).read_bytes())
 
 
 class _Recognition(_Handler):
@@ -161,15 +116,14 @@ class _Recognition(_Handler):
         self.chunks.append(chunk)
 
     async def post(self, kind):
-        name = self.get_query_argument("name", kind)
+        name, threads = self.get_query_argument("name", kind), self.settings["threads"]
+        work = asyncio.get_running_loop().run_in_executor(threads, self.recognize, name)
         try:
-            values = await in_thread(self.settings["slots"], self.recognize, name)
+            self.answer(await asyncio.wait_for(work, SECONDS))
         except FergitError as error:
             self.answer({"error": str(error)}, 400)
         except TimeoutError:
             self.answer({"error": f"{name}: takes more than {SECONDS} seconds"}, 400)
-        else:
-            self.answer(values)
 
     def recognize(self, name):
         start = time.perf_counter()
@@ -181,13 +135,6 @@ class _Recognition(_Handler):
         return {
             "width": picture.shape[1],
             "height": picture.shape[0],
-            "faces": [
-                {
-                    "box": face.box,
-                    "label": face.label,
-                    "probabilities": {label: round(value, 4) for label, value in face.probabilities.items()},
-                }
-                for face in faces
-            ],
+            "faces": [values(face) for face in faces],
             "milliseconds": round(1000 * (time.perf_counter() - start), 1),
         }

@@ -9,17 +9,17 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
 
 from fergit.analysis import leaks, metrics
 from fergit.analysis.alterations import ALTERATIONS
-from fergit.analysis.calibration import expected_error
+from fergit.analysis.calibration import calibrated, expected_error
 from fergit.analysis.intervals import bootstrap, rounded, wilson
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.files import read_json, with_block, write_text
+from fergit.core.files import read_json, write_text
 from fergit.core.predictions import predictions_table, unpack
 from fergit.pages import present, tables_card
+from fergit.pages.templates import with_block
 from fergit.use import shipped
 
 BEGIN, END = "<!-- card:begin -->", "<!-- card:end -->"
@@ -42,13 +42,13 @@ def load(dataset, model, seed=0):
     The second is `fergit.use.shipped.read_about`'s dict, with ``files``: whether there are files.
     """
     file = shipped.file(dataset, model, ".npz")
-    if file.exists():
-        about = shipped.read_about(file) | {"files": True}
-        if about["dataset"] != dataset:
-            raise FergitError(f"{paths.relative(file)}: is of {about['dataset']}; its card is made under that name")
-        return shipped.load_network(file), about
-    network, about = shipped.prepare(dataset, model, seed)
-    return shipped.rounded(network), about | {"files": False}
+    if not file.exists():
+        network, about = shipped.prepare(dataset, model, seed)
+        return shipped.as_shipped(network, about), about | {"files": False}
+    about = shipped.read_about(file)
+    if about["dataset"] != dataset:
+        raise FergitError(f"{paths.relative(file)}: is of {about['dataset']}; its card is made under that name")
+    return shipped.load_network(file), about | {"files": True}
 
 
 def by_opencv(dataset, model, images):
@@ -71,31 +71,20 @@ def alter(dataset, faces, predict, level):
         By name of `ALTERATIONS` a list of dict, unaltered first: ``strength``, ``accuracy``, ``low`` and ``high``
         (Wilson), ``recall`` by class, ``named`` (the class predicted most often) and ``share`` (of images).
     """
+
+    def step(strength, guess):
+        right, most = guess == faces.labels, np.bincount(guess).argmax()
+        low, high = map(float, wilson(right.sum(), len(right), level))
+        parts = {name: right[faces.labels == label] for label, name in enumerate(faces.classes)}
+        recall = {name: float(part.mean()) if len(part) else None for name, part in parts.items()}
+        values = {"strength": strength, "accuracy": right.mean(), "low": low, "high": high, "recall": recall}
+        return values | {"named": faces.classes[most], "share": (guess == most).mean()}
+
     plain = predict(faces.images).argmax(axis=1)
-    found = {}
-    for name, alteration in ALTERATIONS.items():
-        found[name] = [_step(faces, alteration.none, plain, level)]
-        for strength in alteration.strengths:
-            guess = predict(alteration(faces.images, strength, dataset)).argmax(axis=1)
-            found[name].append(_step(faces, strength, guess, level))
-    return found
-
-
-def _step(faces, strength, guess, level):
-    right = guess == faces.labels
-    low, high = wilson(right.sum(), len(right), level)
-    counts = np.bincount(guess, minlength=len(faces.classes))
     return {
-        "strength": strength,
-        "accuracy": right.mean(),
-        "low": float(low),
-        "high": float(high),
-        "recall": {
-            name: float(right[faces.labels == label].mean()) if (faces.labels == label).any() else None
-            for label, name in enumerate(faces.classes)
-        },
-        "named": faces.classes[counts.argmax()],
-        "share": counts.max() / len(guess),
+        name: [step(alteration.none, plain)]
+        + [step(at, predict(alteration(faces.images, at, dataset)).argmax(axis=1)) for at in alteration.strengths]
+        for name, alteration in ALTERATIONS.items()
     }
 
 
@@ -108,26 +97,23 @@ def summary(faces, about, trained, own, onnx, altered, evaluate):
     """
     level, samples, bins = (evaluate[key] for key in ("confidence_level", "bootstrap_samples", "calibration_bins"))
     predictions = predictions_table(faces.classes, faces.sample_id, faces.labels, {about["seed"]: own})
-    temperature, full = about.get("temperature", 1.0), unpack(trained)[1][0]
-    same = np.array_equal(trained["sample_id"], faces.sample_id)
-    full = same and softmax(np.log(np.maximum(full, 1e-12)) / temperature, axis=1)  # as soft as the shipped ones
-    if not same or _apart(full, own)["at_most"] > ANOTHER:
+    temperature = about.get("temperature", 1.0)
+    full = calibrated(unpack(trained)[1][0], temperature)
+    if not np.array_equal(trained["sample_id"], faces.sample_id) or _apart(full, own)["at_most"] > ANOTHER:
         where = f"{about['dataset']} {about['model']} {about['seed']}"
         raise FergitError(
             f"models/ and predictions.csv are of two trainings; `python src/run.py ship {where}` ships it"
         )
     hits = metrics.by_image(metrics.right(predictions), predictions)
     sources = pd.Series(faces.source, index=faces.sample_id).replace(present.TITLES)
-    low, high = metrics.accuracy_interval(predictions, samples, level)
-    f1_low, f1_high = metrics.macro_f1_interval(predictions, samples, level)
     confusion = metrics.confusions(predictions)[0]
     float32 = float((full.argmax(axis=1) == faces.labels).mean())
     found = {
         **{name: about[name] for name in ("dataset", "model", "seed", "best_epoch", "network", "files")},
         "confidence_level": level,
         "n_test": len(faces),
-        "accuracy": {"value": float(hits.mean()), "low": low, "high": high},
-        "macro_f1": {"value": float(metrics.macro_f1(confusion)), "low": f1_low, "high": f1_high},
+        "accuracy": _entry(hits.mean(), metrics.accuracy_interval(predictions, samples, level)),
+        "macro_f1": _entry(metrics.macro_f1(confusion), metrics.macro_f1_interval(predictions, samples, level)),
         "sources": leaks.by_stratum(hits, sources, level),
         "calibration": {
             "temperature": temperature,
@@ -141,6 +127,10 @@ def summary(faces, about, trained, own, onnx, altered, evaluate):
         "altered": altered,
     }
     return json.loads(json.dumps(rounded(found)))
+
+
+def _entry(value, interval):
+    return {"value": float(value), "low": interval[0], "high": interval[1]}
 
 
 def _apart(first, second):
@@ -161,8 +151,7 @@ def per_class(predictions, level, samples):
     for label, name in enumerate(table.index):
         counts = np.stack([(labels == label) & (guess == label), labels == label, guess == label]).astype(np.uint8)
         table.loc[name, ["f1_low", "f1_high"]] = bootstrap(counts, _f1, samples, level)
-    columns = [f"{score}{end}" for score in metrics.SCORES for end in ("", "_low", "_high")]
-    return table[[*columns, "support"]]
+    return table[[f"{score}{end}" for score in metrics.SCORES for end in ("", "_low", "_high")] + ["support"]]
 
 
 def _f1(counts):

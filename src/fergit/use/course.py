@@ -15,9 +15,9 @@ NAMED, DRAWN = 3, 8  # persons in a summary, and in a plot: who was seen longest
 class Person:
     """What is known of a person: ``seconds`` in sight, ``labels`` those of each expression, and sums for each bin."""
 
-    def __init__(self):
+    def __init__(self, classes):
         self.seconds, self.labels = 0.0, Counter()
-        self.sums, self.lasting = np.zeros((BINS, len(CLASSES))), np.zeros(BINS)  # of seconds x probabilities, seconds
+        self.sums, self.lasting = np.zeros((BINS, classes)), np.zeros(BINS)  # of seconds x probabilities, seconds
 
     def add(self, face, place, lasting):
         self.seconds += lasting
@@ -36,8 +36,8 @@ class Course:
     ``persons`` has them by their numbers.
     """
 
-    def __init__(self, name: str):
-        self.name, self.frames, self.with_face, self.seconds, self.persons = name, 0, 0, 0.0, {}
+    def __init__(self, name: str, classes: tuple[str, ...] = CLASSES):
+        self.name, self.classes, self.frames, self.with_face, self.seconds, self.persons = name, classes, 0, 0, 0.0, {}
         self.width, self.waiting, self.lasting, self.left_out = 1 / 30, None, 1 / 25, 0
         self.counts, self.times = np.zeros(BINS), np.zeros(BINS)  # for each bin: frames, and their times
 
@@ -68,7 +68,7 @@ class Course:
         self.times[place] += start
         self.seconds += lasting
         for face in faces:
-            self.persons.setdefault(face.person, Person()).add(face, place, lasting)
+            self.persons.setdefault(face.person, Person(len(self.classes))).add(face, place, lasting)
         while len(self.persons) > PERSONS:
             del self.persons[min(self.persons, key=lambda number: self.persons[number].seconds)]
             self.left_out += 1
@@ -86,14 +86,18 @@ class Course:
 
     def draw(self, axes, number, person):
         """Draw a person's probabilities over the seconds; gaps are times out of sight."""
+        from matplotlib import colormaps
+
         seen = self.counts > 0
         with np.errstate(invalid="ignore"):
             means = person.sums[seen] / person.lasting[seen, np.newaxis]
-        for label, values in zip(CLASSES, means.T, strict=True):
+        if len(self.classes) > 10:  # more than colours follow one another
+            axes.set_prop_cycle(color=colormaps["turbo"](np.linspace(0, 1, len(self.classes))))
+        for label, values in zip(self.classes, means.T, strict=True):
             axes.plot(
                 self.times[seen] / self.counts[seen], values, label=label, marker="." if seen.sum() < 50 else None
             )
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, ncols=1 + len(self.classes) // 14)
         axes.set(title=f"{self.name}, person {number}")
 
 

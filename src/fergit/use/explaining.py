@@ -11,20 +11,19 @@ import numpy as np
 
 from fergit.analysis import gradcam
 from fergit.core.errors import FergitError
+from fergit.data.detection import FaceDetector, crop
 from fergit.pages import plots_gradcam
 from fergit.use import photographs, shipped
-from fergit.use.detection import FaceDetector, crop
-from fergit.use.recognizer import CLASSES
 
 
-def explain(photograph, weights=None):
+def explain(photograph, network="fergit-residual"):
     """Each face of a photograph as the network sees it, and its maps for the label that it is given.
 
     Parameters
     ----------
     photograph : path
-    weights : path, optional
-        Another file of `fergit.use.shipped.save_network` than the shipped one, with the same classes.
+    network : str or path
+        A network in ``models/`` that `src/run.py ship` wrote, or its .npz file.
 
     Returns
     -------
@@ -40,8 +39,9 @@ def explain(photograph, weights=None):
     found = FaceDetector()(gray)
     if not found:
         raise FergitError(f"{photograph}: no face is found in it")
-    network = shipped.load_network(weights or shipped.WEIGHTS)
-    return over_faces(network, np.stack([crop(gray, one) for one in found]), CLASSES)
+    weights = shipped.find(network, ".npz")
+    images, classes = np.stack([crop(gray, one) for one in found]), shipped.read_about(weights)["classes"]
+    return over_faces(shipped.load_network(weights), images, classes)
 
 
 def over_faces(network, images, classes):

@@ -1,152 +1,171 @@
-"""One page of the website: a Markdown file, a notebook, a folder or any other text, as HTML by mistune and pygments."""
+"""One page of the website: a notebook, a Markdown file, a folder or any other text, as nbconvert shows it."""
 
 import base64
-import json
+import itertools
 import posixpath
 import re
-from html import escape, unescape
+from html import escape
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-import mistune
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer, TextLexer, get_lexer_for_filename
-from pygments.util import ClassNotFound
+import nbformat
+from bs4 import BeautifulSoup
+from nbconvert import HTMLExporter
 
 from fergit.core import paths
+from fergit.core.errors import FergitError
 from fergit.pages import present
+
+EXPORTER = HTMLExporter(
+    template_name="basic", exclude_input_prompt=True, exclude_output_prompt=True, exclude_anchor_links=True
+)
+LOADED = {"src", "srcset", "data", "poster", "href"}  # what makes a browser load something; href outside of <a>
 
 
 def folders(source):
     """What an executed notebook is about: ``["ckplus", "basic", "seed-0"]``."""
     parts = PurePosixPath(source).parts[1:-1]
-    return [part for part in parts if part != "reports" and not re.match(r"\d\d-", part)]
+    return [part for part in parts if part != "reports" and not re.match(r"\d\d-", part)] or ["results"]
 
 
 class Page:
-    """One source as a page: its HTML, title and sections, the files that it brings and the sources that it links to."""
+    """One source as a page: its ``address``, ``title``, ``body`` (HTML or None), and ``about``, the line above it.
+
+    ``files`` {address: bytes} are its figures, or itself if it is copied as it is; ``links`` (source, anchor, address
+    as the author wrote it) those within the project; ``notes`` name results that are damaged or not there.
+    """
 
     def __init__(self, source):
         self.source, path = source, paths.ROOT / source
-        self.address = address(source)
-        self.folder = source if path.is_dir() else posixpath.dirname(source)
+        self.address, self.folder = address(source), source if path.is_dir() else posixpath.dirname(source)
+        self.executed = source.startswith("results/") and path.suffix == ".ipynb"
         self.title, self.about, self.body = source, "", None
-        self.sections, self.links, self.files = [], set(), {}
-        self._anchors = {"content": 1, "pages": 1}  # the template's own
-        if path.is_dir():
-            names = [file.name for file in sorted(path.iterdir()) if file.is_file() and file.name[0] not in ".~"]
-            self.body = self._markdown("\n".join([f"# `{source}`", "", *(f"- [`{name}`]({name})" for name in names)]))
-        elif path.suffix == ".md":
-            self.body = self._markdown(path.read_text(encoding="utf-8"))
-        elif path.suffix == ".ipynb":
-            self._notebook(json.loads(path.read_text(encoding="utf-8"))["cells"])
-        elif self.address == source:
+        self.sections, self.links, self.notes, self.files, self.anchors = [], [], [], {}, {"content", "pages"}
+        if self.address == source:
             self.files[source] = path.read_bytes()
-        else:
-            code = _code(path.read_text(encoding="utf-8"), _lexer(path))
-            self.body = f"<h1><code>{escape(source)}</code></h1>\n{code}"
+            return
+        self.body = BeautifulSoup(self._html(path), "html.parser")
+        self._name_headings()
+        self._lead_links()
+        self._dress()
         self.label = "Overview" if source == "README.md" else self.title
-        if self.about and source.startswith("results/"):
-            self.label = ": ".join([self.title, *self.about.split(", ", 1)[1:]])
+        if path.suffix == ".ipynb":
+            first, *others = folders(source)
+            others = [present.TITLES.get(other, other.replace("-", " ")) for other in others]
+            self.label = ": ".join(filter(None, [self.title, ", ".join(others)]))
+            self.about = ", ".join([present.heading(first), *others]) if self.executed else f"{source}, not executed"
 
     def to(self, target):
         """The link from here to another file of the website."""
         return posixpath.relpath(target, posixpath.dirname(self.address) or ".")
 
-    def _markdown(self, text):
-        return mistune.create_markdown(renderer=_Renderer(self), plugins=["table", "strikethrough"])(text)
+    def _html(self, path):
+        try:
+            return EXPORTER.from_notebook_node(_notebook(self.source, path))[0]
+        except Exception as error:  # a notebook may hold anything
+            why = f"cannot be shown ({(str(error) or type(error).__name__).splitlines()[0]})"
+            if not self.source.startswith("results/"):
+                raise FergitError(f"{self.source}: {why}") from None
+            self.notes.append(why)
+            return f"<h1>{escape(self.source)}</h1>\n<p>This {escape(why)}.</p>"
 
-    def _notebook(self, cells):
-        executed = self.source.startswith("results/")
-        parts = []
-        for cell in cells:
-            source = "".join(cell["source"])
-            if cell["cell_type"] == "markdown":
-                parts.append(self._markdown(source))
-            else:
-                summary = f"<details{'' if executed else ' open'}><summary>Code</summary>"
-                parts.append(f"{summary}\n{_code(source, PythonLexer())}</details>\n")
-                parts += self._outputs(cell)
-        self.body = re.sub(r"</details>\s*<details[^>]*><summary>Code</summary>", "", "\n".join(parts))
-        self.about = f"{self.source}, before it is executed"
-        if executed:
-            first, *others = folders(self.source)
-            about = [present.TITLES.get(other, other.replace("-", " ")) for other in others]
-            self.about = ", ".join([present.heading(first), *about])
+    def _name_headings(self):
+        """Give each heading the anchor that GitHub gives it; the first is the page's title."""
+        for tag in self.body.select("[id]"):
+            del tag["id"]
+        for heading in self.body.select("h1, h2, h3, h4, h5, h6"):
+            text = heading.get_text()
+            name = anchor = re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-") or "section"
+            count = itertools.count(1)
+            while anchor in self.anchors:
+                anchor = f"{name}-{next(count)}"
+            self.anchors.add(anchor)
+            heading["id"] = anchor
+            if heading.name == "h1" and self.title == self.source:
+                self.title = text
+            if heading.name == "h2":
+                self.sections.append((anchor, text))
 
-    def _outputs(self, cell):
-        for output in cell.get("outputs", []):
-            data = {kind: "".join(text) for kind, text in output.get("data", {}).items()}
-            plain = data.get("text/plain", "".join(output.get("text", "")))
-            if "image/png" in data:
-                yield self._figure(base64.b64decode(data["image/png"]))
-            elif "text/html" in data:
-                html = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.DOTALL)
-                yield _scrolling(re.sub(r"<(table|tr)[^>]*>", r"<\1>", html), "frame")
-            elif "text/markdown" in data:
-                yield self._markdown(data["text/markdown"])
-            elif plain.strip():
-                yield f'<pre class="output" tabindex="0">{escape(plain)}</pre>\n'
+    def _lead_links(self):
+        """Lead links to pages; what shows or links a result that is not there becomes plain text."""
+        for tag in self.body.find_all(True):
+            for name in LOADED & tag.attrs.keys():
+                if address := self._lead(tag[name], tag.name != "a"):
+                    tag[name] = address
+                elif tag.name == "a":
+                    tag.unwrap()
+                else:
+                    tag.replace_with(tag.get("alt", ""))
 
-    def _figure(self, png):
-        """A figure as a file beside the page, named for the section that it stands in."""
-        number = sum(name.endswith(".png") for name in self.files) + 1
-        target = f"{self.address.removesuffix('.html')}-figure-{number}.png"
-        self.files[target] = png
-        section = self.sections[-1][1] if self.sections else self.title
-        width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
-        size = f'width="{width}" height="{height}" style="--width: {width}"'
-        name = PurePosixPath(target).name
-        image = f'<img src="{name}" alt="{escape(f"Figure: {section}")}" {size} loading="lazy">'
-        return f'<figure><a href="{name}">{image}</a></figure>\n'
-
-    def heading(self, text, level):
-        """The anchor of a new heading, made as GitHub makes it."""
-        plain = unescape(re.sub(r"<[^>]+>", "", text))
-        anchor = re.sub(r"[^\w\- ]", "", plain.lower()).strip().replace(" ", "-") or "section"
-        count = self._anchors.get(anchor, 0)
-        self._anchors[anchor] = count + 1
-        anchor = f"{anchor}-{count}" if count else anchor
-        if level == 1 and self.title == self.source:
-            self.title = plain
-        if level == 2:
-            self.sections.append((anchor, plain))
-        return anchor
-
-    def link(self, url):
-        """Where a link of the source leads in the website; as it stands if that is elsewhere or nowhere."""
-        path, *anchor = url.partition("#")
-        source = posixpath.normpath(posixpath.join(self.folder, unquote(path)))
-        if not path or source.startswith(("..", "/")) or not (paths.ROOT / source).exists():
+    def _lead(self, url, loaded):
+        """Where a link leads in the website; None where it leads to a result that is not there."""
+        if re.match(r"//|[\w+.-]+:", url):
+            if loaded and not url.startswith("data:"):
+                raise FergitError(f"{self.source}: would load {url} from the network")
+            if not loaded and not re.fullmatch(r"https?://[\w.-]+(:\d+)?([/?#]\S*)?", url):
+                raise FergitError(f"{self.source}: no address of a web page: {url}")
             return url
+        path, _, anchor = map(unquote, url.partition("#"))
+        source = posixpath.normpath(posixpath.join(self.folder, path)) if path else self.source
+        if source.startswith(("..", "/")) or not (paths.ROOT / source).exists():
+            if not source.startswith("results/"):
+                raise FergitError(f"{self.source}: dead link: {url}")
+            return self.notes.append(f"links to {source}, which is not there")
         if (paths.ROOT / source / "README.md").exists():
             source = posixpath.normpath(f"{source}/README.md")
-        self.links.add(source)
-        return self.to(address(source)) + "".join(anchor)
+        self.links.append((source, anchor, url))
+        return self.to(address(source)) + (f"#{anchor}" if anchor else "")
+
+    def _dress(self):
+        """Fold code in, let tables and code scroll, and make each figure of a notebook a file beside the page."""
+        for code in self.body.select(".input"):
+            details = code.wrap(self.body.new_tag("details", attrs={} if self.executed else {"open": ""}))
+            details.insert(0, BeautifulSoup("<summary>Code</summary>", "html.parser"))
+        for tag in self.body.select("style"):
+            tag.decompose()
+        for tag in self.body.select("pre"):
+            tag["tabindex"] = "0"
+        for table in self.body.select("table"):
+            kind = "table frame" if "dataframe" in table.get("class", []) else "table"
+            for tag in (table, *table.select("tr")):
+                tag.attrs.clear()
+            group = {"class": kind, "tabindex": "0", "role": "group", "aria-label": "Table"}
+            table.wrap(self.body.new_tag("div", attrs=group))
+        for number, image in enumerate(self.body.select("img"), start=1):
+            if image["src"].startswith("data:"):
+                section = image.find_previous(["h2", "h1"])
+                image["alt"] = f"Figure: {section.get_text() if section else self.title}"
+                png = base64.b64decode(image["src"].partition(",")[2])
+                image["src"] = f"{PurePosixPath(self.address).stem}-figure-{number}.png"
+                self.files[posixpath.join(posixpath.dirname(self.address), image["src"])] = png
+            else:
+                png = (paths.ROOT / posixpath.normpath(posixpath.join(self.folder, image["src"]))).read_bytes()
+            if png.startswith(b"\x89PNG"):  # all figures are; whatever else is shown as it is
+                width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
+                image.attrs |= {"width": width, "height": height, "loading": "lazy"}
+                link = image.wrap(self.body.new_tag("a", href=image["src"]))
+                link.wrap(self.body.new_tag("figure", style=f"--width: {width}"))
 
 
-class _Renderer(mistune.HTMLRenderer):
-    """Markdown as HTML whose headings have anchors, whose links lead to pages and whose tables scroll."""
-
-    def __init__(self, page):
-        super().__init__(escape=False)
-        self._page = page
-
-    def heading(self, text, level, **attrs):
-        return f'<h{level} id="{self._page.heading(text, level)}">{text}</h{level}>\n'
-
-    def link(self, text, url, title=None):
-        return super().link(text, self._page.link(url), title)
-
-    def image(self, text, url, title=None):
-        return super().image(text, self._page.link(url), title)
-
-    def block_code(self, code, info=None):
-        return _code(code, TextLexer())
-
-    def table(self, text):
-        return _scrolling(f"<table>\n{text}</table>")
+def _notebook(source, path):
+    """Any source as a notebook; of one that is a notebook, code cells without output join the next one."""
+    if path.is_dir():
+        names = [file.name for file in sorted(path.iterdir()) if file.is_file() and file.name[0] not in ".~"]
+        text = "\n".join([f"# `{source}`", "", *(f"- [`{name}`]({name})" for name in names)])
+    else:
+        text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        notebook, cells = nbformat.reads(text, as_version=4), []
+        for cell in notebook.cells:
+            if cells and cells[-1].cell_type == cell.cell_type == "code" and not cells[-1].outputs:
+                cell.source = f"{cells.pop().source}\n\n{cell.source}"
+            cells.append(cell)
+        notebook.cells = cells
+        return notebook
+    if path.is_file() and path.suffix != ".md":
+        fence = "~" * 40
+        text = f"# `{source}`\n\n{fence}\n{text}\n{fence}"
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)])
 
 
 def address(source):
@@ -161,18 +180,3 @@ def address(source):
     with open(paths.ROOT / source, "rb") as file:
         is_binary = b"\0" in file.read(8192)
     return source if path.suffix == ".svg" or is_binary else f"{source}.html"
-
-
-def _lexer(path):
-    try:
-        return get_lexer_for_filename(path.name)
-    except ClassNotFound:
-        return TextLexer()
-
-
-def _code(text, lexer):
-    return f'<pre tabindex="0"><code>{highlight(text, lexer, HtmlFormatter(nowrap=True))}</code></pre>\n'
-
-
-def _scrolling(table, kind=""):
-    return f'<div class="table {kind}" tabindex="0" role="group" aria-label="Table">{table}</div>\n'

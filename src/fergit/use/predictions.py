@@ -10,7 +10,6 @@ import cv2
 from fergit.use import outputs
 from fergit.use.recognizer import CLASSES
 
-FIELDS = (*outputs.FIELDS, *CLASSES)
 GREEN = (80, 200, 60)  # blue, green, red
 
 
@@ -27,19 +26,20 @@ def _cell(name):
 
 
 class CsvFile:
-    """A row for each face (and frame of a film), written as it comes: the columns `FIELDS`."""
+    """A row for each face (and frame of a film), written as it comes: `outputs.FIELDS`, then a column a class."""
 
-    def __init__(self, file):
-        """`file`: open for writing bytes."""
+    def __init__(self, file, classes=CLASSES):
+        """`file`: open for writing bytes; `classes`: the network's."""
         self.file = file
-        self._write(FIELDS)
+        columns = [f"p_{name}" if name in outputs.FIELDS or _cell(name) != name else name for name in classes]
+        self._write([*outputs.FIELDS, *columns])
 
     def add(self, name, faces, frame=None, seconds=None):
         """Write the faces of a picture, or of a film's frame (from 0) at so many seconds."""
         for number, face in enumerate(faces, start=1):
             where = [_cell(name), frame, None if seconds is None else f"{seconds:.3f}", number, face.person, *face.box]
             probabilities = [f"{value:.4f}" for value in face.probabilities.values()]
-            self._write([*where, face.tilt, f"{face.confidence:.3f}", face.label, *probabilities])
+            self._write([*where, face.tilt, f"{face.confidence:.3f}", _cell(face.label), *probabilities])
 
     def close(self):
         """Nothing is left to be written."""
@@ -48,6 +48,18 @@ class CsvFile:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerow(values)
         self.file.write(text.getvalue().encode())
+
+
+def values(face):
+    """What JSON has of a face."""
+    person = {} if face.person is None else {"person": face.person}
+    return person | {
+        "box": face.box,
+        "tilt": face.tilt,
+        "confidence": round(face.confidence, 3),
+        "label": face.label,
+        "probabilities": {label: round(value, 4) for label, value in face.probabilities.items()},
+    }
 
 
 class JsonFile:
@@ -59,22 +71,12 @@ class JsonFile:
 
     def add(self, name, faces, frame=None, seconds=None):
         """Write the faces of a picture, or of a film's frame (from 0) at so many seconds."""
-        values = {"file": name}
+        picture = {"file": name}
         if frame is not None:
-            values |= {"frame": frame, "seconds": round(seconds, 3)}
-        values["faces"] = [
-            ({} if face.person is None else {"person": face.person})
-            | {
-                "box": face.box,
-                "tilt": face.tilt,
-                "confidence": round(face.confidence, 3),
-                "label": face.label,
-                "probabilities": {label: round(value, 4) for label, value in face.probabilities.items()},
-            }
-            for face in faces
-        ]
+            picture |= {"frame": frame, "seconds": round(seconds, 3)}
+        picture["faces"] = [values(face) for face in faces]
         # What of a name is not UTF-8 becomes \udc80 to \udcff, as Python has it, and so is not lost.
-        self.file.write((self.before + json.dumps(values, ensure_ascii=False)).encode("utf-8", "backslashreplace"))
+        self.file.write((self.before + json.dumps(picture, ensure_ascii=False)).encode("utf-8", "backslashreplace"))
         self.before = ",\n"
 
     def close(self):

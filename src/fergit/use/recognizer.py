@@ -8,6 +8,7 @@ The counterpart of the paper's Figure 9 (p. 85). OpenCV finds the faces (`detect
 network (`shipped`), so that the first result is there before TensorFlow would be imported.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +17,13 @@ import numpy as np
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.faces import EXPRESSIONS as CLASSES
-from fergit.core.faces import SIDE
-from fergit.use.detection import FaceDetector, OneAtATime, crop
+from fergit.core.faces import EXPRESSIONS, SIDE
+from fergit.data.detection import FaceDetector, OneAtATime, crop
 from fergit.use.photographs import read, to_gray
 from fergit.use.shipped import ONNX as NETWORK
-from fergit.use.shipped import missing
+from fergit.use.shipped import find
+
+CLASSES = EXPRESSIONS  # of the shipped network
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ class Face:
     box : (int, int, int, int)
         x, y, width, height in pixels of the picture as seen, from its upper left corner.
     probabilities : dict
-        {expression: float}, the seven in the order of `CLASSES`; they add up to 1.
+        {expression: float}, in the order of the network's classes; they add up to 1.
     confidence : float
-        The detector's, 0.6 to 1, that this is a face (see `fergit.use.detection.Detection`).
+        The detector's, 0.6 to 1, that this is a face (see `fergit.data.detection.Detection`).
     tilt : int
         Degrees by which the head is turned in the picture plane, clockwise.
     person : int or None
@@ -67,10 +69,15 @@ class ExpressionRecognizer:
 
     Parameters
     ----------
-    network : path
-        An ONNX file of `fergit.use.shipped.save_network` with the seven expressions of `CLASSES`.
+    network : path or str
+        A network that `src/run.py ship` wrote: its name in ``models/``, as ``fergit-residual``, or its ONNX file.
     smallest : float
         Side of the smallest face sought, as a share of the picture's shorter side; half of it takes four times as long.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        What the network tells apart; the shipped one seven expressions.
 
     Raises
     ------
@@ -80,7 +87,9 @@ class ExpressionRecognizer:
 
     def __init__(self, network: str | Path = NETWORK, smallest: float = 1 / 20):
         self.detect = FaceDetector(smallest)
-        self.network = OneAtATime(read_network, network)
+        path = find(network)
+        self.classes = read_classes(path)
+        self.network = OneAtATime(read_network, path)
         with self.network:  # so that a wrong file is known at once
             pass
 
@@ -125,7 +134,7 @@ class ExpressionRecognizer:
             size = f"{image.shape[1]}x{image.shape[0]} pixels"
             raise FergitError(f"{name}: cannot be searched for faces, {size}; {why}") from None
         return [
-            Face(one.box, dict(zip(CLASSES, row.tolist(), strict=True)), one.confidence, one.tilt)
+            Face(one.box, dict(zip(self.classes, row.tolist(), strict=True)), one.confidence, one.tilt)
             for one, row in zip(found, probabilities, strict=True)
         ]
 
@@ -140,8 +149,8 @@ class ExpressionRecognizer:
 
         Returns
         -------
-        float32 (n, 7)
-            Probabilities in the order of `CLASSES`.
+        float32 (n, classes)
+            Probabilities in the order of `classes`.
 
         Raises
         ------
@@ -150,7 +159,7 @@ class ExpressionRecognizer:
         """
         grays = [to_gray(face, color) for face in faces]
         if not grays:
-            return np.empty((0, len(CLASSES)), np.float32)
+            return np.empty((0, len(self.classes)), np.float32)
         sized = [
             gray if gray.shape == (SIDE, SIDE) else cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
             for gray in grays
@@ -158,24 +167,35 @@ class ExpressionRecognizer:
         return self._probabilities(np.stack(sized))
 
     def _probabilities(self, faces):
-        """float32 (n, 7) of uint8 (n, 48, 48)."""
+        """float32 (n, classes) of uint8 (n, 48, 48)."""
         with self.network as network:
             return compute(network, faces)
 
 
+def read_classes(path):
+    """The classes of an ONNX file of `fergit.use.shipped.save_network`, which its end has as JSON: tuple of str."""
+    _, _, end = Path(path).read_bytes().rpartition(b"\x05about\x12")  # as ONNX writes a pair's key
+    text = end.decode("ascii", "replace")
+    try:
+        names = json.JSONDecoder().raw_decode(text, text.index("{"))[0]["classes"]
+        if len(names) > 1 and all(isinstance(name, str) for name in names):
+            return tuple(names)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise FergitError(f"{paths.relative(path)}: not a network that `python src/run.py ship` wrote")
+
+
 def read_network(path):
-    """OpenCV's network of an ONNX file that takes 48x48 faces and gives the seven expressions."""
-    name = paths.relative(path)
-    if not Path(path).is_file():
-        raise missing(path)
+    """OpenCV's network of an ONNX file that takes 48x48 faces and gives the classes that it names."""
+    classes = len(read_classes(path))
     try:
         network = cv2.dnn.readNetFromONNX(str(path))
         network.enableWinograd(False)  # a short cut in 3x3 convolutions that loses digits
         outputs = compute(network, np.zeros((1, SIDE, SIDE), np.uint8)).shape[1:]
     except cv2.error:
         outputs = None
-    if outputs != (len(CLASSES),):
-        raise FergitError(f"{name}: not a network of 48x48 faces and {len(CLASSES)} expressions")
+    if outputs != (classes,):
+        raise FergitError(f"{paths.relative(path)}: not a network of 48x48 faces and {classes} classes")
     return network
 
 

@@ -4,14 +4,10 @@ Pages are README.md, REPLICATION.md, what docs/, data/, models/ and benchmarks/ 
 whatever file or folder one of them links to.
 """
 
-import posixpath
-import re
 import shutil
-from html import escape
-from html.parser import HTMLParser
 from pathlib import Path
-from string import Template
-from urllib.parse import unquote
+
+from jinja2 import Environment, FileSystemLoader
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
@@ -19,32 +15,44 @@ from fergit.core.files import write_atomically
 from fergit.pages import present
 from fergit.use.page import Page, folders
 
-FIRST_PAGES = (
-    "README.md",
-    "REPLICATION.md",
-    *(f"{name}/README.md" for name in ("results", "data", "models", "benchmarks")),
-)
+FIRST = [f"{name}.md" for name in ("README", "REPLICATION")]
+FIRST += [f"{name}/README.md" for name in ("results", "data", "models", "benchmarks")]
 ORDER = ["reconstruction", *present.TITLES]  # of the notebooks; then whatever else there is
-STYLE = "site.css"
+LOOK = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
 
 
 def build(folder):
     """Write the website into a folder, whose index.html is README; what was in the folder before is gone.
+
+    Returns
+    -------
+    list of str
+        What is left out: an experiment may leave notebooks that cannot be shown, or take results away.
 
     Raises
     ------
     FergitError
         A link leads nowhere, or a page would load something from the network; the folder is as it was.
     """
-    groups = _groups()
-    pages = _pages([source for sources in groups.values() for source in sources])
-    files = {STYLE: Path(__file__).with_suffix(".css").read_bytes()}
-    template = Template(Path(__file__).with_suffix(".html").read_text(encoding="utf-8"))
+    groups, pages = _groups(), {}
+    wanted = [source for sources in groups.values() for source in sources]
+    while wanted:
+        if (source := wanted.pop()) not in pages:
+            pages[source] = Page(source)
+            wanted += sorted({linked for linked, _, _ in pages[source].links})
+    notes = [f"{page.source}: {note}" for page in pages.values() for note in page.notes]
+    for page in pages.values():
+        for source, anchor, url in page.links:
+            if anchor and anchor not in pages[source].anchors:
+                if not source.startswith("results/"):
+                    raise FergitError(f"{page.source}: dead link: {url}")
+                notes.append(f"{page.source}: links to {url}, which has no such section")
+    files, template = {"site.css": Path(__file__).with_suffix(".css").read_bytes()}, LOOK.get_template("site.html")
+    shown = {title: [pages[source] for source in sources] for title, sources in groups.items()}
     for page in pages.values():
         files |= page.files
         if page.body is not None:
-            files[page.address] = template.substitute(_parts(page, pages, groups)).encode()
-    _check({page.address: page.source for page in pages.values() if page.body is not None}, files)
+            files[page.address] = template.render(page=page, groups=shown, home=pages["README.md"]).encode()
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for name, content in files.items():
@@ -52,95 +60,15 @@ def build(folder):
             file.write(content)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+    return sorted(set(notes))
 
 
 def _groups():
     """What the navigation lists: sources by the heading above them, the pages of the project first."""
-    groups = {"": [name for name in FIRST_PAGES if (paths.ROOT / name).exists()]}
-    groups[""] += [paths.relative(path) for path in sorted((paths.ROOT / "docs").glob("*.md"))]
     found = [paths.relative(path) for path in paths.RESULTS.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts]
-    kinds = {source: folders(source)[0] for source in found}
-    place = {kind: ORDER.index(kind) if kind in ORDER else len(ORDER) for kind in kinds.values()}
-    for source in sorted(found, key=lambda source: (place[kinds[source]], kinds[source], Path(source).name, source)):
-        groups.setdefault(present.heading(kinds[source]), []).append(source)
+    place = {name: number for number, name in enumerate(ORDER)}
+    docs = [paths.relative(path) for path in sorted((paths.ROOT / "docs").glob("*.md"))]
+    groups = {"": [name for name in FIRST if (paths.ROOT / name).exists()] + docs}
+    for source in sorted(found, key=lambda one: (place.get(folders(one)[0], 99), folders(one)[0], Path(one).name, one)):
+        groups.setdefault(present.heading(folders(source)[0]), []).append(source)
     return groups
-
-
-def _pages(wanted):
-    """The pages of these sources and of all that they link to, by source."""
-    pages = {}
-    while wanted:
-        if (source := wanted.pop()) not in pages:
-            try:
-                pages[source] = Page(source)
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                why = (str(error) or type(error).__name__).splitlines()[0]
-                raise FergitError(f"{source}: cannot be shown ({why})") from None
-            wanted += sorted(pages[source].links)
-    return pages
-
-
-def _parts(page, pages, groups):
-    """What the template has places for."""
-    name = pages["README.md"].title
-    return {
-        "title": escape(" – ".join(dict.fromkeys(filter(None, (page.title, page.about, name))))),
-        "style": page.to(STYLE),
-        "home": page.to("index.html"),
-        "name": escape(name),
-        "pages": _navigation(page, pages, groups),
-        "about": f'<p class="about">{escape(page.about)}</p>' if page.about else "",
-        "body": page.body,
-        "source": escape(page.source),
-    }
-
-
-def _navigation(current, pages, groups):
-    """The list of all pages; below the current one, its sections."""
-    lines = []
-    for title, sources in groups.items():
-        lines += [f"<h2>{escape(title)}</h2>" if title else "", "<ul>"]
-        for page in map(pages.get, sources):
-            here = ' aria-current="page"' if page is current else ""
-            lines.append(f'<li><a href="{current.to(page.address)}"{here}>{escape(page.label)}</a>')
-            if here and page.sections:
-                links = (f'<li><a href="#{anchor}">{escape(text)}</a></li>' for anchor, text in page.sections)
-                lines.append(f"<ul>{''.join(links)}</ul>")
-            lines.append("</li>")
-        lines.append("</ul>")
-    return "\n".join(filter(None, lines))
-
-
-def _check(sources, files):
-    """Refuse a link that leads nowhere, and a page that loads something from elsewhere."""
-    pages = {address: _Links(files[address].decode()) for address in sources}
-    for address, page in pages.items():
-        for url in page.loaded + page.links:
-            if re.match(r"//|[\w+.-]+:", url):
-                if url in page.loaded:
-                    raise FergitError(f"{sources[address]}: would load {url} from the network")
-                if not re.fullmatch(r"https?://[\w.-]+(:\d+)?([/?#]\S*)?", url):
-                    raise FergitError(f"{sources[address]}: no address of a web page: {url}")
-                continue
-            path, _, anchor = map(unquote, url.partition("#"))
-            target = posixpath.normpath(posixpath.join(posixpath.dirname(address), path)) if path else address
-            if target not in files or (anchor and (target not in pages or anchor not in pages[target].anchors)):
-                raise FergitError(f"{sources[address]}: dead link: {url}")
-
-
-class _Links(HTMLParser):
-    """What a page links to, what it makes a browser load, and the anchors it has."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.links, self.loaded, self.anchors = [], [], set()
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        for name, value in attrs:
-            if name == "id":
-                self.anchors.add(value)
-            elif name == "href" and tag == "a":
-                self.links.append(value)
-            elif name in ("href", "src", "srcset", "data", "poster"):
-                self.loaded.append(value)

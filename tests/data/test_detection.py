@@ -4,7 +4,7 @@ import pytest
 from portraits import long_pictures, portrait
 
 from fergit.core.faces import SIDE
-from fergit.use.detection import FRAME, Detection, FaceDetector, crop
+from fergit.data.detection import FRAME, Detection, FaceDetector, crop
 
 
 @pytest.fixture(scope="module")
