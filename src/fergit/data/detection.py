@@ -175,7 +175,7 @@ class FaceDetector:
                         middle = back @ (*(close_box[:2] + close_box[2:] / 2), 1)
                         box[2:] = close_box[2:] * reach / CLOSE
                     box[:2] = middle - box[2:] / 2 - (across, down)
-                    yield Detection(tuple((box / scale).round().astype(int).tolist()), confidence, round(tilt))
+                    yield Detection(tuple((box / scale).round().astype(int).tolist()), float(confidence), round(tilt))
 
 
 def _faces(yunet, gray, near=np.inf):
