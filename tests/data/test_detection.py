@@ -4,7 +4,7 @@ import pytest
 from portraits import long_pictures, portrait
 
 from fergit.core.faces import SIDE
-from fergit.data.detection import POINTS, Detection, FaceDetector, crop
+from fergit.data.detection import FRAME, Detection, FaceDetector, crop
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,9 @@ def test_long_thin_pictures_are_searched_at_little_cost(detect, monkeypatch, nam
     assert len(found) == faces and max(searched, default=0) <= 10e6
     for one in found:
         assert is_about(one, (39775, 75, 150, 150))
-        points = tuple((x - 39700, y) for x, y in one.points)
-        moved = crop(picture[:, 39700:], Detection(one.box, one.confidence, points))
-        assert np.abs(crop(picture, one).astype(int) - moved).max() <= 3
+        x, y, width, height = one.box
+        moved = Detection((x - 39700, y, width, height), one.confidence, one.tilt)
+        assert (crop(picture, one) == crop(picture[:, 39700:], moved)).all()
 
 
 @pytest.mark.parametrize("turn", [-30, -15, 15, 30])
@@ -71,43 +71,35 @@ def test_a_face_that_fills_the_picture_is_found(detect, side):
     assert is_about(found, (0, 0, side, side))
 
 
-def face_at(middle, side, tilt=0):
-    """A face whose points lie as those of a training image whose middle and side these are."""
-    radians = np.radians(tilt)
-    turn = np.array([[np.cos(radians), -np.sin(radians)], [np.sin(radians), np.cos(radians)]])
-    points = np.array(middle) + side * POINTS @ turn.T
-    return Detection((0, 0, side, side), 1.0, tuple(map(tuple, points.tolist())))
-
-
 def test_a_crop_is_framed_as_said():
     picture = np.zeros((300, 400), np.uint8)
     picture[100:180, 200:280] = 255  # exactly what is to be cut out
-    face = crop(picture, face_at((239.5, 139.5), 80))
-    assert face.shape == (48, 48) and face.dtype == np.uint8 and face.min() == 255
-    wider = crop(picture, face_at((239.5, 139.5), 120))
+    side = round(80 / FRAME)
+    box = (240 - side // 2, 140 - side // 2, side, side)
+    face = crop(picture, Detection(box, 1.0), frame=80 / side)
+    assert face.shape == (48, 48) and face.dtype == np.uint8 and face[2:-2, 2:-2].min() == 255
+    wider = crop(picture, Detection(box, 1.0), frame=120 / side)
     assert wider[:6].max() == 0 and abs(wider.mean() / 255 - (80 / 120) ** 2) < 0.05
 
 
 @pytest.mark.parametrize("shape", [(480, 640), (3000, 4000)])
-def test_a_crop_is_that_of_the_whole_picture_turned(shape):
+def test_a_crop_is_to_the_byte_that_of_the_whole_picture_turned(shape):
     rng = np.random.default_rng(0)
-    picture = cv2.GaussianBlur(rng.integers(0, 256, shape, np.uint8), (0, 0), 2)
+    picture = rng.integers(0, 256, shape, np.uint8)
     for _ in range(30):
         side = int(rng.integers(20, min(shape)))
-        middle = [
-            float(rng.integers(-side // 2, length + side // 2)) for length in shape[::-1]
-        ]  # some beyond the border
+        x, y = (int(rng.integers(-side, length)) for length in shape[::-1])  # some are beyond the border
         tilt = int(rng.integers(-90, 90))
-        pixels = max(SIDE, side)
-        matrix = cv2.getRotationMatrix2D(middle, tilt, pixels / side)
-        matrix[:, 2] += (pixels - 1) / 2 - np.array(middle)
-        face = cv2.warpAffine(picture, matrix, (pixels, pixels), borderMode=cv2.BORDER_REPLICATE)
+        pixels = max(SIDE, round(FRAME * side))
+        matrix = cv2.getRotationMatrix2D((x + side / 2, y + side / 2), tilt, pixels / (FRAME * side))
+        matrix[:, 2] += pixels / 2 - np.array([x + side / 2, y + side / 2])
+        face = cv2.warpAffine(picture, matrix, (pixels, pixels), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         expected = face if pixels == SIDE else cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-        assert np.abs(crop(picture, face_at(middle, side, tilt)).astype(int) - expected).max() <= 3
+        assert (crop(picture, Detection((x, y, side, side), 1.0, tilt)) == expected).all()
 
 
 def test_a_crop_beyond_the_border_repeats_it():
-    face = crop(np.full((60, 60), 7, np.uint8), face_at((5, 55), 50))
+    face = crop(np.full((60, 60), 7, np.uint8), Detection((-20, 30, 50, 50), 1.0))
     assert face.min() == face.max() == 7
 
 
@@ -118,5 +110,5 @@ def test_a_crop_of_a_turned_head_is_upright():
         cv2.getRotationMatrix2D((53.5, 53.5), -30, 1),
         (108, 108),
     )
-    upright = crop(clockwise, face_at((53.5, 53.5), 48, tilt=30))
+    upright = crop(clockwise, Detection((30, 30, 48, 48), 1.0, tilt=30), frame=1)
     assert np.abs(upright[8:-8, 8:-8].astype(int) - rows[8:-8, 8:-8]).max() < 16

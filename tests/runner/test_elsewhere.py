@@ -28,7 +28,7 @@ def packed(tmp_path, monkeypatch):
         monkeypatch.setattr(paths, name, tmp_path / name.lower())
     sources.fetch(
         "synthetic",
-        {"fetch": {"download": False, "draw": {"images": 200, "seed": 0}}, "images": {"source": "synthetic"}},
+        {"fetch": {"download": False, "draw": {"images": 400, "seed": 0}}, "images": {"source": "synthetic"}},
     )
     study = read(paths.STUDIES)["studies"]["precision"] | {"seeds": [0], "values": ["float32"]}
     study["set"] = {"train.epochs": 1, "synthetic.split.held_out": 0.3}

@@ -1,9 +1,13 @@
 """Films: the time of each frame, copies that last as long, what was cut short, summaries by time."""
 
 import csv
+import http.server
 import itertools
+import json
 import os
 import struct
+import threading
+import time
 
 import cv2
 import numpy as np
@@ -16,6 +20,7 @@ from fergit.use import films
 from fergit.use.course import BINS, Course
 from fergit.use.films import Film, write_film
 from fergit.use.recognizer import CLASSES, Face
+from fergit.use.tracking import GAP, Tracker
 
 UNEVEN = [*(number / 30 for number in range(60)), *(2 + number / 5 for number in range(40))]  # 30 a second, then 5
 PICTURE = cv2.cvtColor(portrait(side=60)[0], cv2.COLOR_GRAY2BGR)
@@ -245,3 +250,124 @@ def test_the_course_of_a_film_of_any_length_is_of_one_size():
     happy = person.sums[:, CLASSES.index("happy")]
     assert happy[: int(104 / course.width)].sum() >= 82 and happy[int(104 / course.width) + 1 :].sum() == 0
     assert course.summary() == "200.0 s, 5000 frames, 4000 with a face; person 1, 160.0 s: happy 52%, sad 48%"
+
+
+def test_a_person_keeps_the_number_when_paths_cross_and_through_a_short_gap():
+    tracker, first = Tracker(), None
+    for number in range(100):
+        seconds = number / 25
+        boxes = [(10 + 5 * number, 100, 80, 80), (505 - 5 * number, 110, 76, 76)]
+        if 30 <= number < 45:
+            boxes = boxes[:1]
+        numbers = tracker.follow(boxes, seconds)
+        first = first or numbers
+        assert numbers == first[: len(boxes)] == [1, 2][: len(boxes)]
+    assert tracker.follow([(5, 5, 80, 80)], 4.0) == [3]
+    assert tracker.follow([(5, 5, 80, 80)], 4.0 + GAP + 0.1) == [4]
+    assert len(tracker.persons) == 1
+
+
+def test_a_film_numbers_its_persons_in_every_output(tmp_path, capsys):
+    picture = np.hstack([PICTURE, np.full_like(PICTURE, 128), PICTURE])
+    with write_film(tmp_path / "two.mp4", picture.shape, tmp_path) as copy:
+        for number in range(10):
+            copy.add(np.roll(picture, 3 * number, axis=1), number / 10)
+    assert run(tmp_path / "two.mp4", "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json") == 0
+    rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert len(rows) == 20
+    for person in ("1", "2"):
+        assert sum(row["person"] == person for row in rows) == 10
+        assert np.ptp([int(row["x"]) - 3 * int(row["frame"]) for row in rows if row["person"] == person]) < 30
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert [sorted(face["person"] for face in one["faces"]) for one in found] == [[1, 2]] * 10
+    said = capsys.readouterr().out
+    assert "person 1, 1.0 s: " in said and "person 2, 1.0 s: " in said
+
+
+@pytest.mark.parametrize(
+    ("options", "frames"), [((), range(20)), (("--every", 7), (0, 7, 14)), (("--fps", 2), (0, 5, 10, 15))]
+)
+def test_some_frames_may_be_left_out(tmp_path, options, frames):
+    assert run(even(tmp_path / "a.avi"), "--csv", tmp_path / "a.csv", "--annotated", tmp_path / "out", *options) == 0
+    rows = list(csv.DictReader((tmp_path / "a.csv").open()))
+    assert [int(row["frame"]) for row in rows] == list(frames)
+    assert [float(row["seconds"]) for row in rows] == pytest.approx([number / 10 for number in frames], abs=0.002)
+    assert times(tmp_path / "out" / "a.mp4") == pytest.approx([number / 10 for number in frames], abs=0.002)
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """A film as a file, and a camera that sends some pictures and hangs up, twice; then it is gone."""
+
+    film, calls = b"", 0
+
+    def do_GET(self):  # noqa: N802
+        if self.path == "/a.avi":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(self.film)))
+            self.end_headers()
+            self.wfile.write(self.film)
+        elif self.path == "/silent":
+            time.sleep(4)
+        elif self.path == "/camera.mjpg" and Server.calls < 2:
+            Server.calls += 1
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            jpeg = cv2.imencode(".jpg", PICTURE)[1].tobytes()
+            for _ in range(5):
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
+        else:
+            self.send_error(404)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    monkeypatch.setattr(films, "WAITS", (0.1, 0.1))
+    monkeypatch.setattr(Server, "film", even(tmp_path / "a.avi").read_bytes())
+    monkeypatch.setattr(Server, "calls", 0)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://user:secret@127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_film_at_an_address_is_read_only_when_asked_for(server, tmp_path, capsys, monkeypatch):
+    assert run("--url", f"{server}/a.avi", "--csv", tmp_path / "b.csv", "--annotated", tmp_path / "out") == 0
+    rows = list(csv.DictReader((tmp_path / "b.csv").open()))
+    assert len(rows) == 20 and float(rows[-1]["seconds"]) == pytest.approx(1.9, abs=0.01)
+    assert len(times(tmp_path / "out" / "url.mp4")) == 20
+    assert run(f"{server}/a.avi") == 1  # as a path there is no such file
+    said = capsys.readouterr()
+    assert "secret" not in said.out + (tmp_path / "b.csv").read_text() and "no such file" in said.err
+
+
+def test_a_camera_at_an_address_is_tried_again_and_its_end_is_named(server):
+    camera, seen = Film(f"{server}/camera.mjpg"), []
+    assert camera.live
+    with pytest.raises(FergitError, match=r"^http://127\.0\.0\.1:\d+/camera\.mjpg: gives no more pictures$"):
+        seen.extend(camera)
+    assert Server.calls == 2 and len(seen) >= 8
+    assert all(later[1] > earlier[1] for earlier, later in itertools.pairwise(seen))
+
+
+def test_an_address_that_does_not_answer_is_one_line_in_time(server, monkeypatch):
+    monkeypatch.setattr(films, "TIMEOUT", 1)
+    start = time.monotonic()
+    for name in (f"{server}/none", f"{server}/silent", "http://127.0.0.1:9/a.mp4", "rtsp://127.0.0.1:9/a"):
+        with pytest.raises(FergitError, match="does not answer, or sends no film"):
+            Film(name)
+    assert time.monotonic() - start < 30
+    for name in ("ftp://a/b", "file:///etc/passwd", "a.mp4", "http://"):
+        with pytest.raises(FergitError, match="no address; it must begin with rtsp://"):
+            Film(name)
+
+
+def test_an_address_cannot_make_a_file_be_read(server, tmp_path, monkeypatch):
+    even(tmp_path / "b.avi")
+    monkeypatch.setattr(Server, "film", f"#EXTM3U\n#EXTINF:1,\nfile://{tmp_path}/b.avi\n#EXT-X-ENDLIST\n".encode())
+    with pytest.raises(FergitError):
+        list(Film(f"{server}/a.avi"))

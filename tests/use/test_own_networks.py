@@ -92,10 +92,10 @@ def test_a_films_course_has_a_colour_for_each_class(classes, tmp_path):
     names = tuple(f"class {number}" for number in range(classes))
     course = Course("a.mp4", names)
     for number in range(5):
-        course.add([Face((0, 0, 9, 9), dict.fromkeys(names, 1 / classes), 1.0)], number / 25)
+        course.add([Face((0, 0, 9, 9), dict.fromkeys(names, 1 / classes), 1.0, person=1)], number / 25)
     course.close()
     axes = Figure().subplots()
-    course.draw(axes)
+    course.draw(axes, 1, course.persons[1])
     colors = {tuple(np.ravel(line.get_color())) for line in axes.lines}
     assert [line.get_label() for line in axes.lines] == list(names) and len(colors) == classes
 

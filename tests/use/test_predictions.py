@@ -238,7 +238,17 @@ def test_an_empty_folder(tmp_path, capsys):
     assert "holds no photograph or film" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["a.jpg", "--smallest", "2"], ["a.jpg", "--nonsense"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["a.jpg", "--smallest", "2"],
+        ["a.jpg", "--nonsense"],
+        ["--url", "ftp://a"],
+        ["a.mp4", "--every", "0"],
+        ["a.mp4", "--fps", "-1"],
+    ],
+)
 def test_a_wrong_command(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         run(*arguments)

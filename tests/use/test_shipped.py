@@ -250,6 +250,8 @@ def test_committed_predictions_are_those_of_the_shipped_network():
     about = shipped.read_about()
     if not paths.processed(about["dataset"]).exists():
         pytest.skip(f"{paths.processed(about['dataset'])} is not here")
+    if not (paths.results(about["dataset"], about["model"]) / "predictions.csv").exists():
+        pytest.skip("the results of the shipped network's data set are not here")
     faces = load_processed(about["dataset"], ("test",))
     committed = shipped.predictions_of(about["dataset"], about["model"], about["seed"], "test")
     assert np.array_equal(committed["sample_id"], faces.sample_id)

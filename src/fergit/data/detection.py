@@ -2,9 +2,9 @@
 
 Two small networks that lie in models/ and that OpenCV runs find them. YuNet (Wu, Peng and Yu 2023) proposes faces;
 BlazeFace (Bazarevsky and others 2019) looks at each and says how the head is tilted; YuNet looks again at the levelled
-face, and gives five points: eyes, nose and corners of the mouth. By these a face is cut out, its eyes level. Each alone
-finds fewer tilted faces and sees more where there are none. ``benchmarks/photographs.py`` compares them with others and
-measures the constants of this module; photographs.json beside it has the numbers.
+face and says where it is. Each alone finds fewer tilted faces and sees more where there are none.
+``benchmarks/photographs.py`` compares them with others and measures the constants of this module; photographs.json
+beside it has the numbers.
 """
 
 import functools
@@ -36,8 +36,9 @@ ANCHORS = np.concatenate(
         for side, times in ((16, 2), (8, 6))
     ]
 )
-# Where the five points lie in a training image, in its sides from its middle: the median over FERGIT's validation part.
-POINTS = np.array([(-0.169, -0.093), (0.191, -0.105), (0.015, 0.096), (-0.125, 0.259), (0.168, 0.248)])
+# A training image's side, and how far its middle is below that of YuNet's box, in the longer side of the box that is
+# found in it: medians over the validation part.
+FRAME, DOWN = 1.02, -0.046
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,16 @@ class Detection:
     Attributes
     ----------
     box : (int, int, int, int)
-        x, y, width, height in pixels; x and y may be negative where a face is cut off by the picture's border.
+        x, y, width, height in pixels, of the levelled face; x and y may be negative where the border cuts a face off.
     confidence : float
         0.55 to 1: the higher, the surer. The mean score of three looks and no probability.
-    points : tuple of five (float, float)
-        The eye on the left side of the picture, the one on the right, the nose, the mouth's corners, in pixels.
+    tilt : int
+        Degrees by which the head is turned in the picture plane, clockwise as seen.
     """
 
     box: tuple[int, int, int, int]
     confidence: float
-    points: tuple[tuple[float, float], ...]
-
-    @property
-    def tilt(self) -> int:
-        """Degrees by which the line of the eyes is turned in the picture plane, clockwise as seen."""
-        right, down = np.subtract(self.points[1], self.points[0])
-        return round(float(np.degrees(np.arctan2(down, right))))
+    tilt: int = 0
 
 
 class OneAtATime:
@@ -166,27 +161,29 @@ class FaceDetector:
         copy = cv2.copyMakeBorder(copy, down, down, across, across, cv2.BORDER_REPLICATE)
         with self.networks as (wide, blazeface, close):
             wide.setInputSize(copy.shape[::-1])
-            for box, points, proposed in _faces(wide, copy):
+            for box, proposed in _faces(wide, copy):
                 middle, reach = box[:2] + box[2:] / 2, AROUND * max(box[2:])
                 seen, tilt = _tilt(blazeface, _look(copy, middle, reach, 0)[0])
                 if proposed + seen + 1 < 3 * LEAST:
                     continue
                 level, back = _look(copy, middle, reach, tilt)
-                looked = max(_faces(close, level, NEAR * CLOSE), key=lambda one: one[2], default=(box, None, 0.0))
-                confidence = (proposed + seen + looked[2]) / 3
+                close_box, looked = max(_faces(close, level, NEAR * CLOSE), key=lambda one: one[1], default=(None, 0.0))
+                confidence = (proposed + seen + looked) / 3
                 if confidence >= LEAST:
-                    points = points if looked[1] is None else cv2.transform(looked[1][np.newaxis], back)[0]
-                    box[:2] -= across, down
-                    box = tuple((box / scale).round().astype(int).tolist())
-                    yield Detection(box, confidence, tuple(map(tuple, ((points - (across, down)) / scale).tolist())))
+                    if close_box is not None:
+                        close_box[1] += DOWN * max(close_box[2:])
+                        middle = back @ (*(close_box[:2] + close_box[2:] / 2), 1)
+                        box[2:] = close_box[2:] * reach / CLOSE
+                    box[:2] = middle - box[2:] / 2 - (across, down)
+                    yield Detection(tuple((box / scale).round().astype(int).tolist()), confidence, round(tilt))
 
 
 def _faces(yunet, gray, near=np.inf):
-    """Boxes (4,), points (5, 2) and scores of YuNet's faces that are so near to an image's middle."""
+    """Boxes (4,) and scores of YuNet's faces that are so near to an image's middle."""
     rows = yunet.detect(cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR))[1]
     rows = np.empty((0, 15)) if rows is None else rows.astype(float)
     apart = np.abs(rows[:, :2] + rows[:, 2:4] / 2 - np.array(gray.shape[::-1]) / 2).max(axis=1)
-    return [(row[:4], row[4:14].reshape(5, 2), float(row[14])) for row in rows[apart <= near]]
+    return [(row[:4], float(row[14])) for row in rows[apart <= near]]
 
 
 def _look(gray, middle, side, tilt):
@@ -225,33 +222,30 @@ def _same(one, other):
     return all(apart[axis] < max(one[axis + 2], other[axis + 2]) / 2 for axis in (0, 1))
 
 
-def crop(gray: np.ndarray, detection: Detection) -> np.ndarray:
+def crop(gray: np.ndarray, detection: Detection, frame: float = FRAME) -> np.ndarray:
     """Cut out a face, upright and framed as the training images are, and resize it to 48x48.
 
     Parameters
     ----------
     gray : uint8 (height, width)
-        Beyond its border its last pixels are repeated.
     detection : Detection
+    frame : float
+        Side of what is cut out, in the longer side of the box. Beyond the picture's border its last pixels are
+        repeated.
 
     Returns
     -------
     uint8 (48, 48)
     """
-    # As complex numbers: the turn and scale that fit the face's points to those of a training image best.
-    points, goals = (np.array(values) @ (1, 1j) for values in (detection.points, POINTS))
-    center = points.mean()
-    turn = np.vdot(points - center, goals - goals.mean()) / np.vdot(points - center, points - center)
-    center -= goals.mean() / turn  # of what is cut out
-    side = float(1 / abs(turn))
+    x, y, width, height = detection.box
+    center = np.array([x + width / 2, y + height / 2])
+    side = frame * max(width, height)
     # Only what a turned square can reach, for OpenCV turns no picture of more than 32,766 pixels a side.
-    middle = np.array([center.real, center.imag])
-    first = np.clip(np.floor(middle - side).astype(int), 0, np.array(gray.shape[::-1]) - 1)
-    last = np.maximum(np.ceil(middle + side).astype(int) + 1, first + 1)
-    gray, middle = gray[first[1] : last[1], first[0] : last[0]], middle - first
+    first = np.clip(np.floor(center - side).astype(int), 0, np.array(gray.shape[::-1]) - 1)
+    last = np.maximum(np.ceil(center + side).astype(int) + 1, first + 1)
+    gray, center = gray[first[1] : last[1], first[0] : last[0]], center - first
     pixels = max(SIDE, round(side))  # large faces are cut out as they are, and then averaged over areas
-    turn *= pixels
-    matrix = np.array([[turn.real, -turn.imag, 0], [turn.imag, turn.real, 0]])
-    matrix[:, 2] = (pixels - 1) / 2 - matrix[:, :2] @ middle
-    face = cv2.warpAffine(gray, matrix, (pixels, pixels), borderMode=cv2.BORDER_REPLICATE)
+    matrix = cv2.getRotationMatrix2D(center, detection.tilt, pixels / side)
+    matrix[:, 2] += pixels / 2 - center
+    face = cv2.warpAffine(gray, matrix, (pixels, pixels), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return face if pixels == SIDE else cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -69,8 +69,8 @@ class Course:
         self.seconds += lasting
         for face in faces:
             self.persons.setdefault(face.person, Person(len(self.classes))).add(face, place, lasting)
-        for number in sorted(self.persons, key=lambda one: self.persons[one].seconds)[: len(self.persons) - PERSONS]:
-            del self.persons[number]
+        while len(self.persons) > PERSONS:
+            del self.persons[min(self.persons, key=lambda number: self.persons[number].seconds)]
             self.left_out += 1
 
     def longest(self):

@@ -4,18 +4,17 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 GAP = 2.0  # seconds that a person may be out of sight and keeps the number
-APART, LARGER = (
-    1.0,
-    1.6,
-)  # by how many sides a face may be from where it was expected, and by how much larger or smaller
-KEPT = 0.5  # of a person's speed from frame to frame; the rest is what is new
+APART, DRIFT = 1.0, 1.5  # sides that a face may be away from where it was expected, and more for each second unseen
+LARGER = 1.6  # times that it may be larger or smaller
+FAR = 99.0  # the cost of who it cannot be
+KEPT = 0.85  # of a person's speed from frame to frame; the rest is what is new
 
 
 class Tracker:
     """Numbers persons by where their faces are: each goes on about as fast as before. One tracker a film."""
 
     def __init__(self):
-        self.count, self.persons = 0, {}  # {number: (x, y, logarithm of the side, seconds, speed)}
+        self.count, self.persons = 0, {}  # {number: (place, seconds, speed)}
 
     def follow(self, boxes: list[tuple[int, int, int, int]], seconds: float) -> list[int]:
         """The numbers of a frame's faces, from 1 on, by their boxes; frames come in the order of their time."""
@@ -25,8 +24,8 @@ class Tracker:
         costs = np.array([[self._cost(self.persons[number], place, seconds) for number in known] for place in places])
         numbers = [0] * len(boxes)
         if costs.size:
-            for row, column in zip(*linear_sum_assignment(np.minimum(costs, 9)), strict=True):
-                if costs[row, column] <= 1:
+            for row, column in zip(*linear_sum_assignment(costs), strict=True):
+                if costs[row, column] < FAR:
                     numbers[row] = known[column]
         for row, place in enumerate(places):
             speed = np.zeros(2)
@@ -44,10 +43,11 @@ class Tracker:
     @staticmethod
     def _cost(person, place, seconds):
         before, then, speed = person
-        expected = before[:2] + speed * min(seconds - then, 0.5)
-        side = np.exp(max(before[2], place[2]))
-        apart = np.hypot(*(place[:2] - expected)) / side / APART
-        return max(apart, abs(place[2] - before[2]) / np.log(LARGER))
+        unseen = seconds - then
+        expected = before[:2] + speed * min(unseen, 0.5)
+        apart = np.hypot(*(place[:2] - expected)) / np.exp(max(before[2], place[2]))
+        larger = abs(place[2] - before[2]) / np.log(LARGER)
+        return apart + larger if apart < APART + DRIFT * unseen and larger < 1 else FAR
 
 
 def _place(box):
