@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from fergit.analysis.regions import REGIONS, mean_face, regions, shares
-from fergit.core.faces import make_faces
+from fergit.analysis.regions import REGIONS, regions, shares
 
 
 def test_an_even_map_has_the_area_as_its_share():
@@ -23,12 +22,3 @@ def test_regions_are_in_the_image_and_apart(dataset):
         assert 0 <= top < bottom <= 48 and 0 <= left < right <= 48
         times[top:bottom, left:right] += 1
     assert times.max() == 1
-
-
-@pytest.mark.parametrize(("count", "people", "shown"), [(49, 0, False), (120, 49, False), (50, 0, True)])
-def test_there_is_no_mean_face_of_few_people(count, people, shown):
-    group = [f"P{number % people:04d}" for number in range(count)] if people else None
-    ids = [f"made-up/{number}" for number in range(count)]
-    images = np.random.default_rng(0).integers(0, 256, (count, 48, 48), dtype=np.uint8)
-    face = mean_face(make_faces(images, [0] * count, ("happy", "sad"), "made-up", ids, group))
-    assert (face is not None) == shown

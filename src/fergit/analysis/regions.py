@@ -15,7 +15,6 @@ REGIONS = {"mouth": (35, 44, 13, 35), "nose": (22, 35, 18, 30), "eyes": (16, 22,
 LOWER = {"synthetic": 3}  # rows by which a data set's faces lie lower than FERGIT's: drawn heads show more hair
 ALL = "all"
 FEWEST_MAPS = 10  # in a mean that is shown: fewer say little
-FEWEST = 50  # persons, or images where persons are unknown, in a mean face that is shown
 
 
 def regions(dataset):
@@ -49,12 +48,3 @@ def shares(maps, boxes):
         for name, (top, bottom, left, right) in boxes.items()
     }
     return pd.DataFrame(inside).assign(**{ALL: sum(inside.values())})
-
-
-def mean_face(faces):
-    """The mean of faces, none of which can be recognised in it: float64 (48, 48); None if it is of too few people.
-
-    Where people are unknown, each image counts as one.
-    """
-    people = len(np.unique(faces.group[faces.group != ""])) + int((faces.group == "").sum())
-    return faces.images.mean(axis=0) if people >= FEWEST else None

@@ -16,7 +16,6 @@ from fergit.core.faces import EXPRESSIONS, SIDE, make_faces
 from fergit.data import images, notes
 from fergit.data.archives import open_archive
 from fergit.data.folders import part_and_class
-from fergit.data.parallel import ordered_map
 
 CLASSES = EXPRESSIONS  # Kaggle's order: the labels 0-6
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -36,7 +35,6 @@ NO_LABELS = "train.csv and test.csv of Kaggle's competition are not enough: test
 
 MAX_LINES = 100_000  # with rows of 2,304 bytes each: what bounds the memory
 MAX_LINE = 1 << 16  # bytes; a row has at most 9,230
-BLOCK = 1 << 20  # bytes that are parsed at a time
 PIXELS = SIDE * SIDE
 
 
@@ -96,8 +94,15 @@ def _compare(faces):
 
 def _read_csv(file, where, digest):
     place, columns = _header(file, where, digest)
-    blocks = ordered_map(lambda block: _parse(*block, place, columns, where), _blocks(file, where, digest))
-    rows = [row for block in blocks for row in block]
+    rows = []
+    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), b""), start=2):
+        digest.update(line)
+        if len(line) == MAX_LINE:
+            raise FergitError(f"{where}, line {number}: longer than {MAX_LINE:,} bytes")
+        if number > MAX_LINES:
+            raise FergitError(f"{where}: more than {MAX_LINES:,} lines; FER2013 has 35,887 rows")
+        if line.strip():
+            rows.append(_parse(line, place, columns, f"{where}, row {number - 1} (line {number})"))
     if not rows:
         raise FergitError(f"{where}: no rows below the header; FER2013 has 35,887")
     labels, split, pixels = zip(*rows, strict=True)
@@ -124,46 +129,25 @@ def _header(file, where, digest):
     return [names.index(name) for name in COLUMNS], len(names)
 
 
-def _blocks(file, where, digest):
-    """Whole lines, some at a time, with the number of the line before the first of them."""
-    number, rest = 1, b""
-    while data := file.read(BLOCK):
-        digest.update(data)
-        *lines, rest = (rest + data).split(b"\n")
-        if len(rest) > MAX_LINE:
-            raise FergitError(f"{where}, line {number + len(lines) + 1}: longer than {MAX_LINE:,} bytes")
-        yield number, lines
-        number += len(lines)
-        if number > MAX_LINES:
-            raise FergitError(f"{where}: more than {MAX_LINES:,} lines; FER2013 has 35,887 rows")
-    yield number, [rest]
-
-
-def _parse(before, lines, place, columns, where):
-    """Label, part and pixels, uint8 (2304,), of each line that is not blank; ``before`` lines came before them."""
-    rows = []
-    for number, line in enumerate(lines, start=before + 1):
-        if not line.strip():
-            continue
-        fields = line.rstrip(b"\r").replace(b'"', b"").split(b",")
-        row = f"{where}, row {number - 1} (line {number})"
-        if len(fields) != columns:
-            raise FergitError(f"{row}: {len(fields)} columns; expected {columns} (cut short?)")
-        emotion, pixels, usage = (fields[index].strip() for index in place)
-        if len(emotion) != 1 or not b"0" <= emotion <= b"6":
-            raise FergitError(f"{row}: emotion is {_text(emotion)}; allowed: 0 to 6")
-        part = SPLITS.get(usage.decode("ascii", "replace"))
-        if part is None:
-            raise FergitError(f"{row}: Usage is {_text(usage)}; allowed: {', '.join(SPLITS)}")
-        if other := pixels.translate(None, b"0123456789 "):
-            raise FergitError(f"{row}: pixels hold {_text(other[:1])}; allowed: whole numbers 0 to 255")
-        values = np.fromstring(pixels, np.int64, sep=" ")
-        if len(values) != PIXELS:
-            raise FergitError(f"{row}: {len(values)} pixels; expected {PIXELS} (48x48)")
-        if values.max() > 255:
-            raise FergitError(f"{row}: a pixel is {values.max()}; allowed: 0 to 255")
-        rows.append((int(emotion), part, values.astype(np.uint8)))
-    return rows
+def _parse(line, place, columns, row):
+    """Label, part and pixels, uint8 (2304,), of a line; `row` names it."""
+    fields = line.rstrip(b"\r\n").replace(b'"', b"").split(b",")
+    if len(fields) != columns:
+        raise FergitError(f"{row}: {len(fields)} columns; expected {columns} (cut short?)")
+    emotion, pixels, usage = (fields[index].strip() for index in place)
+    if len(emotion) != 1 or not b"0" <= emotion <= b"6":
+        raise FergitError(f"{row}: emotion is {_text(emotion)}; allowed: 0 to 6")
+    part = SPLITS.get(usage.decode("ascii", "replace"))
+    if part is None:
+        raise FergitError(f"{row}: Usage is {_text(usage)}; allowed: {', '.join(SPLITS)}")
+    if other := pixels.translate(None, b"0123456789 "):
+        raise FergitError(f"{row}: pixels hold {_text(other[:1])}; allowed: whole numbers 0 to 255")
+    values = np.fromstring(pixels, np.int64, sep=" ")
+    if len(values) != PIXELS:
+        raise FergitError(f"{row}: {len(values)} pixels; expected {PIXELS} (48x48)")
+    if values.max() > 255:
+        raise FergitError(f"{row}: a pixel is {values.max()}; allowed: 0 to 255")
+    return int(emotion), part, values.astype(np.uint8)
 
 
 def _text(field):

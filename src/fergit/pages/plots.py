@@ -1,18 +1,26 @@
 """What all figures share: one look, and PNG files that are the same bytes each time."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 
 from fergit.core import paths
 
 # Two colours that stay apart in gray print and for colour-blind readers: the paper's number, and ours.
 PAPER, OURS = "#B0B0B0", "#2F5D8A"
+FEWEST = 16  # persons, or images where persons are unknown: the mean face of fewer might show one that someone knows
 
 
 def theme():
     """Set the look of all figures; call it once a notebook."""
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
     plt.rcParams.update({"figure.dpi": 100, "figure.constrained_layout.use": True, "axes.titlelocation": "left"})
+
+
+def mean_face(faces):
+    """The mean of faces, none of which can be recognised in it: float64 (48, 48); None if it is of too few people."""
+    people = len(np.unique(faces.group[faces.group != ""])) + int((faces.group == "").sum())
+    return faces.images.mean(axis=0) if people >= FEWEST else None
 
 
 def save(figure, path):

@@ -12,7 +12,6 @@ from fergit.paper import published
 
 PART_COLOURS = {"train": plots.OURS, "validation": "#E0A030", "test": "#B5483A"}
 WHOSE = {"ours": plots.OURS, "paper": plots.PAPER}
-FEWEST = 10  # persons, or images where persons are unknown: the mean of fewer might show a face that someone knows
 
 
 def class_sizes(faces):
@@ -91,13 +90,11 @@ def _bars(figure, axes, title, margin):
 
 
 def mean_faces(faces):
-    """The mean of each class' training images: float (classes, 48, 48), NaN where there are too few of them."""
+    """The mean of each class' training images: float (classes, 48, 48), NaN where they show too few people."""
     means = np.full((len(faces.classes), *faces.images.shape[1:]), np.nan)
     for label in range(len(faces.classes)):
-        chosen = faces.take((faces.labels == label) & (faces.split == "train"))
-        people = np.unique(chosen.group) if (chosen.group != "").all() else chosen.group
-        if len(people) >= FEWEST:
-            means[label] = chosen.images.mean(axis=0)
+        mean = plots.mean_face(faces.take((faces.labels == label) & (faces.split == "train")))
+        means[label] = np.nan if mean is None else mean
     return means
 
 

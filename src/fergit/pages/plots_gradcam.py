@@ -6,7 +6,7 @@ import seaborn as sns
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 
-from fergit.analysis.regions import ALL, FEWEST_MAPS, REGIONS, mean_face, upsampled
+from fergit.analysis.regions import ALL, FEWEST_MAPS, REGIONS, upsampled
 from fergit.core.faces import SIDE
 from fergit.pages import plots
 from fergit.pages.present import counted
@@ -40,10 +40,10 @@ def maps(means, faces, named, boxes):
     sizes = list(dict.fromkeys(means["positions"]))
     size = (1.45 * len(names) + 1, 1.42 * len(sizes) + 0.6)
     figure, axes = plt.subplots(len(sizes), len(names), figsize=size, squeeze=False)
-    everyone = mean_face(faces)
+    everyone = plots.mean_face(faces)
     for column, name in enumerate(names):
         own = faces.take(np.asarray(named) == name)
-        face = mean_face(own)
+        face = plots.mean_face(own)
         number = f"({len(own):,})" if face is None else f"{len(own):,}"
         axes[0, column].set_title(f"{name}\n{number}", loc="center")
         for ax, side in zip(axes[:, column], sizes, strict=True):
