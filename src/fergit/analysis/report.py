@@ -20,7 +20,7 @@ PAIR = ("basic", "residual")  # compared as in the paper: what do the residual b
 
 
 @dataclass(frozen=True)
-class Outcome:
+class NetworkResults:
     """What is known of one network on one data set, from its files: training.json by seed, history.csv as one table."""
 
     predictions: pd.DataFrame
@@ -30,7 +30,7 @@ class Outcome:
 
 
 def read_outcomes(dataset, models, seeds):
-    """Read the results of exactly these networks and seeds, whatever else lies beside them: `Outcome` by network.
+    """Read just the results of these networks and seeds, whatever lies beside them: `NetworkResults` by network.
 
     Raises FergitError where a file is missing or damaged, or holds other seeds: names it, and what writes it.
     """
@@ -43,7 +43,7 @@ def read_outcomes(dataset, models, seeds):
             for seed, folder, train in _trainings(dataset, model, seeds)
         ]
         predictions, trainings = (read(dataset, model, seeds) for read in (read_part, read_trainings))
-        outcomes[model] = Outcome(predictions, summary, trainings, pd.concat(histories, ignore_index=True))
+        outcomes[model] = NetworkResults(predictions, summary, trainings, pd.concat(histories, ignore_index=True))
     return outcomes
 
 

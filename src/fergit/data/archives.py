@@ -33,12 +33,8 @@ DAMAGE += (zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, zlib.error)  # 
 def open_archive(path):
     """Open a folder, a zip, a tar or a table in CSV, the last two plain or packed by gzip or xz.
 
-    What a file is, its first bytes say, whatever its name. Gives an `Archive`.
-
-    Raises
-    ------
-    FergitError
-        The file is missing, damaged or cut short; or a member is refused (see above).
+    What a file is, its first bytes say, whatever its name. Gives an `Archive`. An error is a file that is missing,
+    damaged or cut short, or a member that is refused (see above).
     """
     path = Path(path)
     name = paths.relative(path)

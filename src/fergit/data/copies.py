@@ -22,13 +22,10 @@ def fingerprints(images):
 
 
 def exact(faces):
-    """All images that have an exact copy.
+    """All images that have an exact copy: DataFrame, a row each.
 
-    Returns
-    -------
-    DataFrame
-        A row for each image: ``copy_group`` (int, from 0, in the order of first appearance), ``sample_id``, ``class``,
-        ``split``, ``conflicting`` (bool: the group has more than one class), ``across`` (bool: more than one part).
+    ``copy_group`` (int, from 0, in the order of first appearance), ``sample_id``, ``class``, ``split``,
+    ``conflicting`` (bool: the group has more than one class), ``across`` (bool: more than one part).
     """
     table = pd.DataFrame(
         {
@@ -84,12 +81,8 @@ def without_copies(faces):
 def nearest(images, others):
     """The other image, uint8 (m, 48, 48), whose pixels correlate best with each of n images', as is or mirrored.
 
-    Returns
-    -------
-    correlation : float64 (n,)
-        -1 to 1, to four decimals; 0 for images of one gray value, which correlate with nothing.
-    index : int (n,)
-        Of the first that correlates so.
+    The correlation, float64 (n,), to four decimals, 0 for images of one gray value, which correlate with nothing; and
+    the index of the first that correlates so, int (n,).
     """
     best, index = np.full(len(images), -2.0), np.zeros(len(images), int)
     even, odd = _standardized(images)
@@ -116,17 +109,13 @@ def _standardized(images):
 
 
 def of_test_images(faces, loaded, votes=None):
-    """What is known of each test image: its nearest training image, its official part, FER+'s votes.
+    """What is known of each test image: its nearest training image, its official part, FER+'s votes: DataFrame.
 
     `loaded` are the faces as the sources gave them, with their official parts; `votes` those of `ferplus.read`.
-
-    Returns
-    -------
-    DataFrame
-        In the order of the test part: ``sample_id``, ``label`` (the class), ``source``, ``group``, ``usage`` (FER2013's
-        official part), ``exact_copy`` (bool: a training image agrees in every pixel), ``correlation`` (`nearest` in
-        training), ``copy_id`` and ``copy_label`` (of that training image, the exact copy where there is one; "" where
-        none comes near), and ``votes_neutral`` and so on (whole numbers, missing where there are none).
+    Columns: ``sample_id``, ``label`` (the class), ``source``, ``group``, ``usage`` (FER2013's official part),
+    ``exact_copy`` (bool: a training image agrees in every pixel), ``correlation`` (`nearest` in training), ``copy_id``
+    and ``copy_label`` (of that training image, the exact copy where there is one; "" where none comes near), and
+    ``votes_neutral`` and so on (whole numbers, missing where there are none).
     """
     train, test = faces.take(faces.split == "train"), faces.take(faces.split == "test")
     correlation, index = nearest(test.images, train.images)

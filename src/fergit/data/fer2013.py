@@ -55,14 +55,9 @@ def members(archive):
 
 
 def read(path):
-    """Read FER2013 in any of its forms.
+    """Read FER2013 in any of its forms: Faces, and how it differs from what Kaggle publishes, list of str.
 
-    Returns
-    -------
-    faces : Faces
-        ``sample_id`` is "fer2013/00012" (the row, from 0), or "fer2013/Training/angry/im0.jpg" in the folder form.
-    differences : list of str
-        How it differs from what Kaggle publishes.
+    ``sample_id`` is "fer2013/00012" (the row, from 0), or "fer2013/Training/angry/im0.jpg" in the folder form.
     """
     with open_archive(path) as archive:
         form, names = members(archive)

@@ -77,15 +77,10 @@ def read_legend(archive, digest=None):
 
 
 def read(path):
-    """Read the rows that FERGIT keeps, from the repository as a folder or an archive.
+    """Read the rows that FERGIT keeps, in their order: Faces, and how it differs from GitHub's, list of str.
 
-    Returns
-    -------
-    faces : Faces
-        In the order of the table; ``sample_id`` is "muxspace/Aaron_Eckhart_0001.jpg", and ends with "#2" where a file
-        is listed a second time.
-    differences : list of str
-        How it differs from what is on GitHub. All photographs are resized, so this is not listed.
+    ``sample_id`` is "muxspace/Aaron_Eckhart_0001.jpg", and ends with "#2" where a file is listed a second time. All
+    photographs are resized, so this is not listed.
     """
     with open_archive(path) as archive:
         legend = read_legend(archive, digest := hashlib.sha256())

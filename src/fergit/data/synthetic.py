@@ -55,13 +55,8 @@ TWITCH = 0.05  # standard deviation of what each action unit does on its own
 def draw_faces(count, seed):
     """Draw faces with the seven expressions, as frequent as in FER2013.
 
-    Returns
-    -------
-    images : uint8 (count, 48, 48)
-    labels : uint8 (count,)
-        Indices into ``CLASSES``.
-    group : str (count,)
-        Who is drawn, "P0000" to "P0399"; with the same seed the same people.
+    The images, uint8 (count, 48, 48), the labels, uint8 (count,), indices into ``CLASSES``, and who is drawn, str
+    (count,), "P0000" to "P0399": with the same seed the same people.
     """
     for name, value, least in (("images", count, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:

@@ -4,7 +4,8 @@ import pandas as pd
 
 from fergit.analysis.alterations import ALTERATIONS
 from fergit.core import paths
-from fergit.pages.present import TITLES, markdown, percent, with_interval
+from fergit.pages import present
+from fergit.pages.present import markdown, percent, with_interval
 
 NOTABLE = 0.1  # of accuracy, lost: such cells are bold
 MISSING = "Not measured yet: the commands above make these tables."
@@ -14,7 +15,7 @@ def numbers(found):
     """How good the network is as a whole: accuracy, calibration, and what shipping changed."""
     rounding, onnx, calibration = found["float32"], found["onnx"], found.get("calibration")
     all_of = found["accuracy"] | {"accuracy": found["accuracy"]["value"]}
-    parts = {f"accuracy, {found['n_test']:,} test images of {_title(found)}": all_of}
+    parts = {f"accuracy, {found['n_test']:,} test images of {present.title(found['dataset'])}": all_of}
     if len(found["sources"]) > 1:
         parts |= {f"of these, {row['images']:,} of {row['stratum']}": row for row in found["sources"]}
     rows = {title: with_interval(row["accuracy"], row["low"], row["high"]) for title, row in parts.items()}
@@ -97,12 +98,8 @@ def network(found):
     trained = f"{found['dataset']}/{found['model']}/02-train/seed-{found['seed']}/02-train.ipynb"
     if not (paths.RESULTS / trained).exists():  # of an earlier version
         trained = f"first-reading/{found['dataset']}/{found['model']}/training.json"
-    run = f"the run with seed {found['seed']} on {_title(found)}, epoch {found['best_epoch']}"
+    run = f"the run with seed {found['seed']} on {present.title(found['dataset'])}, epoch {found['best_epoch']}"
     return f"The {kind} of {run}. [How it was trained](../results/{trained})."
-
-
-def _title(found):
-    return TITLES.get(found["dataset"], found["dataset"])
 
 
 def _share(entry, value, low, high):

@@ -24,13 +24,8 @@ ALLOWED = {  # where pydantic's words are those of Python
 def explain(error, section_at, where=()):
     """One line for a pydantic error.
 
-    Parameters
-    ----------
-    error : pydantic.ValidationError
-    section_at : callable
-        The model, or the names allowed, at a place: a tuple of keys.
-    where : tuple of str
-        The place of what was validated.
+    `section_at` gives the model, or the names allowed, at a place, a tuple of keys; `where` is that of what was
+    validated.
     """
     # Of several errors, an unknown key is told first: a misspelt key is an unknown one and a missing one.
     first = min(error.errors(), key=lambda found: found["type"] not in UNKNOWN)

@@ -184,10 +184,7 @@ class StudiesParams(Section):
 def load_params(path=None):
     """Read and check params.yaml (or `path`): all of it, each data set's overrides too.
 
-    Raises
-    ------
-    FergitError
-        No such file, no YAML, or a value that is not allowed: names the key, the value and what is allowed.
+    An error is a missing file, no YAML, or a value that is not allowed: it names the key, the value and what is.
     """
     path = path or paths.PARAMS
     values = read(path)

@@ -24,13 +24,7 @@ KEYS = ("variant", "network", "seed")  # of a training, first in every table
 
 
 def distinct_tasks(names):
-    """The trainings of the pipeline (the name ``pipeline``) and of studies, each once, in order.
-
-    Yields
-    ------
-    Task, Faces
-        Its images in its split.
-    """
+    """The trainings of the pipeline (the name ``pipeline``) and of studies, each once: Task and Faces, in its split."""
     dealt, seen = {}, []
     for task in (task for name in names for task in (pipeline_tasks() if name == "pipeline" else study_tasks(name))):
         if (one := replace(task, variant="")) not in seen:
@@ -49,13 +43,7 @@ def pipeline_tasks():
 
 
 def study_tasks(name):
-    """The trainings of a study, in its order: list of Task.
-
-    Raises
-    ------
-    FergitError
-        There is no such study, or a key or value is not one that params.yaml allows.
-    """
+    """The trainings of a study, in its order: list of Task. Raises as `load_study`."""
     study, variants = load_study(name)
     several = itertools.product(variants.items(), study["models"], study["seeds"])
     return [_task(variant, params, study["dataset"], model, seed) for (variant, params), model, seed in several]
@@ -67,11 +55,6 @@ def run(name):
     Writes predictions.csv (a row for each training and image of validation and test), trainings.csv (a row for each
     training) and history.csv (a row for each epoch) to ``results/studies/<name>/``, and what it cost to
     ``runs/studies/``.
-
-    Raises
-    ------
-    FergitError
-        As `study_tasks`, `datasets.preprocess` and `training.train`.
     """
     from fergit.engine.trained import outcome_tables  # not above: it takes seconds to load Keras
 

@@ -13,12 +13,8 @@ FIXED = ("train.device", "train.distribution")  # of a process, once it computes
 def load_study(name):
     """A study of studies/params.yaml: the dict of `StudyParams`, and the parameters of its trainings by ``str(value)``.
 
-    The parameters are what DVC tracks for the study, with the study's values in their place.
-
-    Raises
-    ------
-    FergitError
-        There is no such study, or a key or value is not one that params.yaml allows.
+    The parameters are what DVC tracks for the study, with the study's values in their place. An error is an unknown
+    study, or a key or value that params.yaml does not allow.
     """
     known = load_studies()
     if name not in known:
