@@ -239,7 +239,7 @@ def test_the_papers_confusion_matrix_has_its_supports_recalls_and_precisions(tab
 
 
 def test_table_4_has_three_errors_in_two_rows_and_two_columns():
-    """Contempt 2 and disgust 1; named fear 1 and happy 2. By the margins, contempt's go 2/3 to fear and 4/3 to happy."""
+    """Contempt 2 and disgust 1; named fear 1 and happy 2. By the margins, contempt's 2 are 2/3 fear and 4/3 happy."""
     errors = claims.implied_confusion(published.TABLE_4)
     np.fill_diagonal(errors, 0)
     assert errors[1, [3, 4]] == pytest.approx([2 / 3, 4 / 3], abs=0.05)
