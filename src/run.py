@@ -14,6 +14,7 @@ try:
     from fergit.core.files import keep_newest, write_text
     from fergit.core.params import stage_params, tracked_params
     from fergit.runner import schema, variants
+    from fergit.runner.command import one_line
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
@@ -199,18 +200,9 @@ def parser():
 
 
 def main():
-    try:
+    with one_line("interrupted; `dvc repro` goes on where it was"):
         items = vars(parser().parse_args())
         items.pop("stage")(**items)
-    except KeyboardInterrupt:
-        print("error: interrupted; `dvc repro` goes on where it was", file=sys.stderr)
-        raise SystemExit(130) from None  # as a shell says it of SIGINT
-    except FergitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except OSError as error:
-        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
-        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

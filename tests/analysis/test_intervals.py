@@ -21,6 +21,19 @@ def test_bootstrap_agrees_with_the_normal_interval_and_is_the_same_each_time():
     assert ends == intervals.bootstrap(values, lambda v: v.mean(axis=-1), samples=2000)
 
 
+def test_the_size_of_a_batch_changes_nothing():
+    values, batches = np.random.default_rng(0).random(400), []
+
+    def mean(values):
+        batches.append(values.size // 400)
+        return values.mean(axis=-1)
+
+    ends = intervals.bootstrap(values, mean, 2000)
+    assert max(batches) == 2000
+    batches.clear()
+    assert intervals.bootstrap(values, mean, 2000, size=256**2) == ends and max(batches) == 61
+
+
 def test_interval_over_seeds_needs_two():
     assert intervals.over_seeds([0.7]) is None
     low, high = intervals.over_seeds([0.70, 0.72])

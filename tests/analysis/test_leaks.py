@@ -6,6 +6,7 @@ import pytest
 from fergit.analysis import leaks, metrics
 from fergit.core import paths
 from fergit.core.errors import FergitError
+from fergit.core.files import write_table
 from fergit.core.predictions import predictions_table
 
 CLASSES = ("angry", "happy", "neutral")
@@ -94,6 +95,16 @@ def test_copies_are_told_apart_from_an_easy_source():
     assert found["copies"]["difference"] == pytest.approx(8 / 10 - 25 / 30, abs=1e-6)
     assert found["copies_of_fer2013"]["difference"] == pytest.approx(0.3)
     assert all(one["p_holm"] >= one["p"] for one in found.values())
+
+
+def test_classes_may_be_numbers(tests, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    write_table(paths.results("mine") / "01-preprocess" / "copies.csv", tests.assign(label=["1", "1", "2", "None"]))
+    read = leaks.read_copies("mine")
+    assert read["label"].tolist() == ["1", "1", "2", "None"] and leaks.votes_of(read).empty
+    table = predictions_table(("1", "2", "None"), IDS, [0, 0, 1, 2], {0: np.eye(3)[[0, 1, 1, 2]]})
+    found = leaks.summary("mine", read, {"basic": table}, 0.95)
+    assert found["networks"]["basic"]["accuracy"] == 0.75
 
 
 def test_a_missing_table_is_named_with_its_command(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from scipy import stats
 
 from fergit.analysis import studies
 from fergit.core.errors import FergitError
+from fergit.core.files import write_table
 from fergit.pages import tables_studies
 from fergit.paper import published
 
@@ -56,6 +57,24 @@ def test_variants_are_compared_with_the_first():
     assert tables_studies.variants(found).loc["b", "test accuracy"].startswith("73.3 % (")
     assert tables_studies.comparisons(found).loc["b less a", "points"] == "+13.3"
     assert tables_studies.splits(found) is None and tables_studies.named(found).loc[("basic", "b"), "x"] == 0.73
+
+
+def test_classes_and_variants_may_be_numbers(tmp_path):
+    """As RAF-DB's folders are: 1 and 2 for x and y, and pictures without a suffix."""
+    predictions, trainings = made_up([""] * 10)
+    expected = summed_up(predictions, trainings)
+    names = {
+        "variant": {"a": "0.10", "b": "0.2"},
+        "label": {"x": "1"},
+        "sample_id": {f"i{i}": f"0{i}" for i in range(10)},
+    }
+    tables = predictions.assign(split="test").replace(names), trainings.replace({"variant": names["variant"]})
+    for name, table in zip(studies.TABLES, tables, strict=True):
+        write_table(tmp_path / f"{name}.csv", table.rename(columns={"p_x": "p_1", "p_y": "p_2"}))
+    found = summed_up(*studies.read(tmp_path))
+    assert [row["variant"] for row in found["variants"]] == ["0.10", "0.2"]
+    assert found["variants"][0]["named"] == {"1": 0.6, "2": None}
+    assert [row["macro_f1"] for row in found["variants"]] == [row["macro_f1"] for row in expected["variants"]]
 
 
 def test_one_seed_is_compared_by_mcnemars_test():

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -209,6 +210,26 @@ def test_a_full_disk_leaves_what_was_there(folders, settings, monkeypatch, code)
     assert "\n" not in str(refused.value)
     assert {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()} == before
     assert [path.name for path in paths.RAW.iterdir()] == ["ckplus"]
+
+
+def test_a_source_that_cannot_be_read_and_a_folder_that_cannot_be_moved(folders, settings, monkeypatch):
+    write(paths.EXTERNAL / "ckplus48", ckplus_files())
+    fetch("ckplus", settings)
+    before = {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()}
+
+    def fail(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for module, name, said in (
+        (sources.ckplus, "read", r"external/ckplus48: cannot be read \(Input/output error\)"),
+        (Path, "rename", r"raw/ckplus: cannot be written \(Input/output error\)"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, fail)
+            with pytest.raises(FergitError, match=said):
+                fetch("ckplus", settings)
+        assert {path.name: path.read_bytes() for path in (paths.RAW / "ckplus").iterdir()} == before
+        assert [path.name for path in paths.RAW.iterdir()] == ["ckplus"]
 
 
 def test_loading_what_is_not_there_or_damaged(folders, settings):

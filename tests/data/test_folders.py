@@ -9,7 +9,7 @@ import pytest
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.data import ckplus, datasets, folders, sources
+from fergit.data import ckplus, datasets, folders, images, sources
 from fergit.data.synthetic import draw_faces
 
 OWN = {"source": "folders", "crop": "none"}
@@ -160,6 +160,23 @@ def test_what_is_left_out_is_counted_and_named(capsys):
     assert datasets.differences("mine") == [line.strip() for line in said[1:]]
 
 
+def test_a_picture_that_opencv_refuses_ends_nothing(monkeypatch):
+    """Whatever it is: the others are read."""
+    write(several("a", "b"))
+    decode = images.decode
+
+    def refuses_one(data, name):
+        if data == picture(3):
+            cv2.resize(np.zeros((0, 0), np.uint8), (48, 48))
+        return decode(data, name)
+
+    monkeypatch.setattr(images, "decode", refuses_one)
+    manifest = fetch()
+    assert (
+        manifest["images"] == 9 and "such as a/3.png (OpenCV refuses it: !ssize.empty())" in manifest["differences"][0]
+    )
+
+
 def test_bad_input_is_one_line(capsys):
     refused(r"mine: not in .*external/; put a folder mine/ there, or mine\.zip, with a folder for each class")
     (paths.EXTERNAL / "mine").mkdir()
@@ -277,6 +294,13 @@ def test_damaged_films_are_named(change, said):
     files = films(3) | change
     write(files, "ckplus", lambda place: list(files.values())[place])
     with pytest.raises(FergitError, match=said):
+        sources.fetch("ckplus", {"fetch": {"download": False}, "images": {"source": "ckplus", "neutral": False}})
+
+
+def test_films_without_any_face_are_refused():
+    files = {name: picture(9) if name.endswith("png") else data for name, data in films(2).items()}
+    write(files, "ckplus", lambda place: list(files.values())[place])
+    with pytest.raises(FergitError, match="ckplus: no face found in any frame$"):
         sources.fetch("ckplus", {"fetch": {"download": False}, "images": {"source": "ckplus", "neutral": False}})
 
 

@@ -1,21 +1,28 @@
 """Trainings on a cluster: several Ray nodes on this machine, and what one of them does by itself."""
 
 import contextlib
+import fcntl
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 from clone import Clone
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.runner import cluster
+from fergit.core.files import write_arrays
+from fergit.core.parallel import cores
+from fergit.runner import cluster, studies
 from fergit.runner.task import Task
 
 STUDY = """studies:
@@ -54,6 +61,59 @@ def test_two_trainings_of_a_machine_have_cores_of_their_own():
     assert first != second and len(eval(first)) == len(eval(second)) == 1
 
 
+def test_a_node_without_enough_free_cores_is_named(monkeypatch, tmp_path):
+    """All taken, or more asked for than there are: fewer or more of them would give other bytes."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    several = os.sched_getaffinity(0)
+    with contextlib.ExitStack() as taken:
+        for core in several:
+            lock = taken.enter_context(open(tmp_path / f"fergit-core-{core}-{os.getuid()}", "w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for number in {1, len(several) + 1} - {len(several)}:
+            with pytest.raises(FergitError, match=f"has no {number} free cores"), cluster._cores(number):
+                pass
+    assert os.sched_getaffinity(0) == several
+    with cluster._cores(len(several)):  # all of them: Ray gives no other training a share
+        assert os.sched_getaffinity(0) == several
+
+
+def test_a_gpu_that_keras_does_not_see_is_refused(monkeypatch):
+    from fergit.engine import backend
+
+    monkeypatch.setattr(backend, "gpu", lambda: None)
+    with pytest.raises(FergitError, match="has a GPU that tensorflow does not see; `make setup GPU=1` there"):
+        cluster._work(None, None, "nowhere", cluster._versions(), None)
+
+
+def test_a_finished_training_is_not_sent(monkeypatch, tmp_path):
+    """The pipeline leaves its checkpoint alone: from that it is only predicted, here."""
+    from bars import barred
+
+    faces, done = barred(), []
+    params = {"train": {"distribution": "none"}}
+    tasks = [Task("", "synthetic", "basic", seed, {}, params) for seed in range(3)]
+    monkeypatch.setattr(paths, "WORK", tmp_path)
+    monkeypatch.setattr(studies, "distinct_tasks", lambda names: [(task, faces) for task in tasks])
+    monkeypatch.setattr(Task, "train", lambda self, faces: done.append(self.seed))
+    for task, stopped in zip(tasks, (True, False), strict=False):
+        file = (
+            paths.checkpoints("synthetic", "basic", task.seed) / f"{task.key(faces.take(faces.split != 'test'))}-1.npz"
+        )
+        write_arrays(file, state=np.array(json.dumps({"training": {"stopped": stopped}})))
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere")
+    sent = []
+    monkeypatch.setattr(cluster, "_train", lambda trainings, mark: sent.extend(task.seed for task, _ in trainings))
+    monkeypatch.setattr(cluster, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(1))
+    cluster.run(["pipeline"])
+    assert (done, sent) == ([0], [1, 2])
+
+
+def test_without_an_address_it_says_so(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(FergitError, match="RAY_ADDRESS is not set; set it to .* or to local"):
+        cluster.run(["pipeline"])
+
+
 def test_a_cluster_without_ray_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(FergitError, match="Ray is not installed; `make setup CLUSTER=1` installs it"):
@@ -75,12 +135,12 @@ def test_what_a_node_without_the_shared_folder_trained_comes_back(monkeypatch, t
 
     monkeypatch.setattr(Task, "train", train)
     monkeypatch.setattr(paths, "WORK", tmp_path / "node")
-    found = cluster._work(task, faces, str(tmp_path / "nowhere" / "mark"), cluster._versions(), None)
+    found = cluster._work(task, faces, str(tmp_path / "nowhere" / "mark"), cluster._versions(), cores())
     assert sorted(found.values()) == [b"checkpoint", b"outcome"]
     assert {name.split("/")[0] for name in found} == {"outcomes", "checkpoints"}
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "mark").touch()
-    assert cluster._work(task, faces, str(tmp_path / "shared" / "mark"), cluster._versions(), None) == {}
+    assert cluster._work(task, faces, str(tmp_path / "shared" / "mark"), cluster._versions(), cores()) == {}
     assert sorted(file.relative_to(tmp_path / "shared").as_posix() for file in paths.WORK.rglob("*.npz")) == sorted(
         found
     )

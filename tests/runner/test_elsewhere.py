@@ -91,3 +91,12 @@ def test_changed_test_images_are_predicted_again(packed, tmp_path):
 def test_an_unknown_study_is_one_line(tmp_path):
     with pytest.raises(FergitError, match="no 'x' in studies/params.yaml"):
         elsewhere.pack(tmp_path, ["x"])
+
+
+def test_an_error_is_one_line(tmp_path, monkeypatch, capsys):
+    for arguments, said in ((["pack", "x"], "no 'x' in studies/params.yaml"), (["run"], "No such file or directory")):
+        monkeypatch.setattr("sys.argv", ["elsewhere", arguments[0], str(tmp_path), *arguments[1:]])
+        with pytest.raises(SystemExit) as ended:
+            elsewhere.main()
+        text = capsys.readouterr().err
+        assert ended.value.code == 1 and text.startswith("error: ") and said in text and text.count("\n") == 1

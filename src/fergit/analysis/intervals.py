@@ -46,17 +46,18 @@ def over_seeds(values, level=0.95):
     return ends.tolist()
 
 
-def bootstrap(values, statistic, samples, level=0.95):
+def bootstrap(values, statistic, samples, level=0.95, size=0):
     """Percentile interval over images, by resampling images; every seed sees the same resampled images.
 
-    `values`, (..., n), are something for each image; `statistic` takes such values, (..., batch, n), to (batch,).
+    `values`, (..., n), are something for each image; `statistic` takes such values, (..., batch, n), to (batch,), and
+    makes `size` numbers on the way for each of the batch, if these are more than the values.
     """
     values = np.asarray(values)
     result = stats.bootstrap(
         (np.arange(values.shape[-1]),),
         lambda index, axis: statistic(values[..., index]),
         n_resamples=samples,
-        batch=max(1, 4_000_000 // values.size),  # keeps each batch near 30 MB
+        batch=max(1, 4_000_000 // max(values.size, size)),  # keeps each batch near 30 MB
         vectorized=True,
         axis=-1,
         confidence_level=level,

@@ -28,7 +28,8 @@ SAME, ANOTHER, SHARE = "the label", "another expression", "share of votes for th
 def read_copies(dataset):
     """What the training set knows of each test image, and FER+'s votes: copies.csv, indexed by ``sample_id``."""
     path = paths.results(dataset) / "01-preprocess" / "copies.csv"
-    table = read_table(path, COLUMNS, f"`dvc repro preprocess@{dataset}` writes it", dtype={"sample_id": str})
+    texts = {"dtype": {"sample_id": str, "label": str}, "keep_default_na": False, "na_values": [""]}  # a class may be 1
+    table = read_table(path, COLUMNS, f"`dvc repro preprocess@{dataset}` writes it", **texts)
     return table.set_index("sample_id")
 
 

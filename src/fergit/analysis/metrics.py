@@ -168,7 +168,7 @@ def macro_f1_interval(predictions, samples, level=0.95):
         counts = np.bincount((cells + offsets).ravel(), minlength=tables * classes**2)
         return macro_f1(counts.reshape(*cells.shape[:2], classes, classes)).mean(axis=0)
 
-    return bootstrap(cells, mean_macro_f1, samples, level)
+    return bootstrap(cells, mean_macro_f1, samples, level, len(cells) * classes**2)
 
 
 def summarize(test, validation, trainings, evaluate):

@@ -19,7 +19,8 @@ TABLES = {  # what the study leaves, and what is read of it
 def read(folder):
     """The tables of a study's folder: predictions of the test set, trainings; or FergitError."""
     remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
-    options = {"dtype": {"variant": str, "group": str}, "keep_default_na": False}
+    texts = dict.fromkeys(("variant", "group", "sample_id", "label"), str)  # a class may be called 1, a variant 0.5
+    options = {"dtype": texts, "keep_default_na": False}
     predictions, trainings = (
         read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items()
     )

@@ -75,19 +75,10 @@ def _frames(archive, names, emotions):
 
 
 def read(path, neutral=False):
-    """Read CK+, a folder or an archive.
+    """Read CK+, a folder or an archive: Faces, and how it differs from what is published, list of str.
 
-    Parameters
-    ----------
-    neutral : bool
-        Whether the films' first frames are there too, as an eighth class.
-
-    Returns
-    -------
-    faces : Faces
-        ``group`` is the subject, "S010"; ``sample_id`` is "ckplus/S010_004_00000017". No official split.
-    differences : list of str
-        How it differs from what is published.
+    ``group`` is the subject, "S010"; ``sample_id`` is "ckplus/S010_004_00000017"; there is no official split. With
+    `neutral` the films' first frames are an eighth class.
     """
     with open_archive(path) as archive:
         form, classes = members(archive)
@@ -104,6 +95,8 @@ def read(path, neutral=False):
             faces = {name: face for name, face in cut if face is not None}
             differences = notes.such_as("no face found, left out", sorted(set(names) - set(faces)))
             names = [name for name in names if name in faces]
+            if not names:
+                raise FergitError(f"{archive.name}: no face found in any frame")
             pixels = np.stack([faces[name] for name in names])
     files = [name.split("/")[-1].rsplit(".", 1)[0].upper() for name in names]
     titles = (*CLASSES, "neutral") if neutral else CLASSES

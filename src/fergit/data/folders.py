@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 
+import cv2
 import numpy as np
 
 from fergit.core.errors import FergitError
@@ -27,22 +28,10 @@ def part_and_class(name):
 
 
 def read(path, dataset, own):
-    """Read a folder or an archive of pictures.
+    """Read a folder or an archive of pictures: Faces, and a sentence for each kind of file that is left out.
 
-    Parameters
-    ----------
-    path : path
-    dataset : str
-        Begins each ``sample_id``, as in "rafdb/train/happy/1.jpg", and is the ``source``.
-    own : dict
-        The section ``images`` of the data set's block in params.yaml: ``crop``, ``classes``, ``person``.
-
-    Returns
-    -------
-    faces : Faces
-        Classes sorted by name; ``split`` is "" where the pictures lie in no folders of parts.
-    left_out : list of str
-        A sentence for each kind of file that was left out: how many, and one by name.
+    A ``sample_id`` is such as "rafdb/train/happy/1.jpg", `dataset` is the ``source``, ``split`` is "" without folders
+    of parts. `own` is the section ``images`` of the data set's block: ``crop``, ``classes``, ``person``.
     """
     with open_archive(path) as archive:
         pictures, root = _pictures(archive)
@@ -88,6 +77,8 @@ class _Reader:
             return name, face_of(data, "") if self.crop else images.decode(data, "")
         except FergitError as error:
             return name, str(error).removeprefix(": ")
+        except cv2.error as error:
+            return name, f"OpenCV refuses it: {error.err}"
 
 
 def face_of(data, name):

@@ -85,7 +85,7 @@ def read(path):
         In the order of the table; ``sample_id`` is "muxspace/Aaron_Eckhart_0001.jpg", and ends with "#2" where a file
         is listed a second time.
     differences : list of str
-        How it differs from what is on GitHub. (The photographs are resized all, so that is not said.)
+        How it differs from what is on GitHub. All photographs are resized, so this is not listed.
     """
     with open_archive(path) as archive:
         legend = read_legend(archive, digest := hashlib.sha256())

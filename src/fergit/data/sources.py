@@ -70,18 +70,20 @@ def fetch(dataset, settings):
         there = [(source, find(source, settings["fetch"]["download"])) for source in SOURCES.get(kind, (dataset,))]
         several = []
         for source, path in there:
-            faces, differs = _draw(settings["fetch"]["draw"]) if path is None else _read(source, path, dataset, own)
-            entry = {"source": source, "images": len(faces), "counts": faces.counts()}
-            entries.append(entry | (_of_file(path) if path and path.is_file() else {}))
+            with _naming(path or source, "read"):
+                faces, differs = _draw(settings["fetch"]["draw"]) if path is None else _read(source, path, dataset, own)
+                entry = {"source": source, "images": len(faces), "counts": faces.counts()}
+                entries.append(entry | (_of_file(path) if path and path.is_file() else {}))
             differences += [f"{source}: {sentence}" for sentence in differs]
             several.append(faces)
         faces = concatenate(*several)
         if "fer2013" in SOURCES.get(kind, ()):
             faces = _with_votes(faces, own, folder, entries, differences)
         arrays = {name: getattr(faces, name) for name in ("images", *COLUMNS)}
-        write_arrays(folder / FACES, **arrays, classes=np.array(faces.classes))
         manifest = {"dataset": dataset, "images": len(faces), "sources": entries, "differences": differences}
-        write_json(folder / "manifest.json", manifest)
+        with _naming(paths.RAW / dataset, "written"):
+            write_arrays(folder / FACES, **arrays, classes=np.array(faces.classes))
+            write_json(folder / "manifest.json", manifest)
     _say(manifest, kind)
     return manifest
 
@@ -212,14 +214,26 @@ def _say(manifest, kind):
 @contextlib.contextmanager
 def _new_folder(target):
     """A folder that takes the place of another only when all is well."""
-    partial = target.with_name(f".{target.name}.partial")
+    partial, old = (target.with_name(f".{target.name}.{name}") for name in ("partial", "old"))
     try:
-        shutil.rmtree(partial, ignore_errors=True)  # of a fetch that was killed
-        partial.mkdir(parents=True)
+        with _naming(target, "written"):
+            shutil.rmtree(partial, ignore_errors=True)  # of a fetch that was killed
+            partial.mkdir(parents=True)
         yield partial
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-    except OSError as error:
-        raise FergitError(f"{paths.relative(target)}: cannot be written ({error.strerror or error})") from None
+        with _naming(target, "written"):
+            shutil.rmtree(old, ignore_errors=True)
+            if target.exists():
+                target.rename(old)  # at once, unlike its deletion
+            partial.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _naming(path, what):
+    """Say which path it was that could not be read or written."""
+    try:
+        yield
+    except OSError as error:
+        raise FergitError(f"{paths.relative(path)}: cannot be {what} ({error.strerror or error})") from None

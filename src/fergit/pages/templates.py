@@ -62,6 +62,8 @@ def _printed(value):
     """What is printed of a value without a filter: a text as it is, a count with separators."""
     if isinstance(value, float):
         raise FergitError(f"the number {value} has no filter, such as {{{{ ...|percent }}}}")
+    if value is None or isinstance(value, bool):
+        raise FergitError(f"{value} is no text; a sentence for each case needs {{% if ... %}}")
     return f"{value:,}" if isinstance(value, int) else value
 
 

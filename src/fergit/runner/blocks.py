@@ -12,7 +12,7 @@ from fergit.runner.messages import shown
 Seed = Annotated[int, Field(ge=0, le=1_000_000)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
-# The names of the project's own data sets, which the pages hold beside the paper, with their source.
+# The project's own data sets and the source of each.
 OURS = {name: name.removesuffix("_best") for name in ("synthetic", "fer2013", "fergit", "ckplus")}
 OURS |= {f"{name}_best": name for name in ("fer2013", "fergit")}
 TAKEN = ("reports", "studies", "leaks", "gradcam", "card", "reconstruction", "first-reading", "muxspace")  # elsewhere
@@ -121,9 +121,9 @@ BLOCKS = {"synthetic": DatasetParams, "fer2013": Fer2013Params, "fergit": Fergit
 BLOCKS |= {"folders": FoldersParams}
 
 
-def known(dataset, known, where):
-    if dataset not in known:
-        allowed = ", ".join(map(repr, known))
+def require_known(dataset, names, where):
+    if dataset not in names:
+        allowed = ", ".join(map(repr, names))
         raise FergitError(f"{where} is {shown(dataset)}; allowed: {allowed}, or a block with a name of your own")
 
 

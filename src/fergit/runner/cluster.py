@@ -26,28 +26,27 @@ RETRIES = 3  # of a training whose node was lost
 def run(names):
     """Train what the pipeline (the name ``pipeline``) and studies ask for, and what ``work/`` does not hold yet.
 
-    Parameters
-    ----------
-    names : sequence of str
-
-    Raises
-    ------
-    FergitError
-        There is no Ray, no cluster, a node has other packages, or a training failed; what the others came to is kept.
+    An error is: no Ray, no cluster, a node with other packages, a training that failed; what the others did is kept.
     """
     from fergit.runner.studies import distinct_tasks
 
-    trainings = [(task, faces) for task, faces in distinct_tasks(names) if not task.outcome(faces).exists()]
+    if not os.environ.get("RAY_ADDRESS"):
+        raise FergitError("RAY_ADDRESS is not set; set it to the address of a Ray cluster, or to local")
+    trainings = []
+    for task, faces in distinct_tasks(names):
+        if task.is_trained(faces):
+            task.train(faces)  # it only predicts
+        elif not task.outcome(faces).exists():
+            trainings.append((task, faces))
     if not trainings:
         return
     if any(task.params["train"]["distribution"] != "none" for task, _ in trainings):
         raise FergitError("train.distribution is 'data_parallel'; allowed on a cluster: none (a training has one GPU)")
     paths.WORK.mkdir(exist_ok=True)
+    spawn = multiprocessing.get_context("spawn")
     with (
         tempfile.NamedTemporaryFile(dir=paths.WORK, prefix=".cluster-") as mark,
-        ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn")
-        ) as apart,  # Ray ends the process if it loses its head
+        ProcessPoolExecutor(1, spawn) as apart,  # Ray ends the process if it loses its head
     ):
         try:
             apart.submit(_train, trainings, mark.name).result()
@@ -68,12 +67,12 @@ def _connect():
         import ray
     except ModuleNotFoundError:
         raise FergitError("RAY_ADDRESS is set, but Ray is not installed; `make setup CLUSTER=1` installs it") from None
-    address = os.environ.get("RAY_ADDRESS")
+    address = os.environ["RAY_ADDRESS"]
     variables = {name: value.replace(f"{paths.ROOT}/", "") for name, value in ENVIRONMENT.items()}
     if "TF_ENABLE_ONEDNN_OPTS" in os.environ:
         variables["TF_ENABLE_ONEDNN_OPTS"] = os.environ["TF_ENABLE_ONEDNN_OPTS"]
-    others = [f"/{path.name}" for path in paths.ROOT.iterdir() if path.name != "src"]
-    code = {"working_dir": str(paths.ROOT), "excludes": others, "env_vars": variables}
+    excluded = [f"/{path.name}" for path in paths.ROOT.iterdir() if path.name != "src"]
+    code = {"working_dir": str(paths.ROOT), "excludes": excluded, "env_vars": variables}
     try:
         ray.init(address, runtime_env=code, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -87,15 +86,19 @@ def _train(trainings, mark):
     nodes = [node for node in ray.nodes() if node["Alive"]]
     check, on = ray.remote(num_cpus=0)(_differences), ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     checks = [check.options(scheduling_strategy=on(node["NodeID"], False)).remote(packages) for node in nodes]
-    if different := [line for line in ray.get(checks) if line]:
+    try:
+        different = [line for line in ray.get(checks) if line]
+    except ray.exceptions.RayError as error:
+        raise FergitError(f"a node could not be checked: {_reason(ray, error)}") from None
+    if different:
         raise FergitError("; ".join(different))
     offers = [(node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in nodes]
     dealt, waiting = {id(faces): ray.put(faces) for _, faces in trainings}, {}
     for task, faces in trainings:
         device = task.params["train"]["device"]
-        gpus = int(device == "gpu" or device == "auto" and any(gpus for _, gpus in offers))
+        gpus = int(device == "gpu" or device == "auto" and any(node_gpus for _, node_gpus in offers))
         number = 1 if gpus else cores()
-        if not any(cpus >= number and others >= gpus for cpus, others in offers):
+        if not any(cpus >= number and node_gpus >= gpus for cpus, node_gpus in offers):
             progress.line(
                 f"{task.title} | waits for a node with {number} cores{' and a GPU' * gpus}, which it asks for"
             )
@@ -147,9 +150,19 @@ def _work(task, faces, mark, packages, number):
         raise FergitError(different)
     if shared := Path(mark).exists():
         paths.WORK = Path(mark).parent
+    if number is None:
+        _check_gpu()
     with _cores(number) if number else contextlib.nullcontext():
         task.train(faces)
     return {} if shared else {str(file.relative_to(paths.WORK)): file.read_bytes() for file in task.files(faces)}
+
+
+def _check_gpu():
+    from fergit.engine.backend import gpu, keras
+
+    if gpu() is None:
+        backend = keras.backend.backend()
+        raise FergitError(f"node {platform.node()} has a GPU that {backend} does not see; `make setup GPU=1` there")
 
 
 def _versions():
@@ -182,7 +195,7 @@ def _cores(number):
                 free.append(core)
             if len(free) == number:
                 break
-        if free and len(free) < number:
+        if number > len(every) or number < len(every) and len(free) < number:
             raise FergitError(
                 f"node {platform.node()} has no {number} free cores: give `ray start --num-cpus` what it has"
             )

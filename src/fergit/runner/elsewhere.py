@@ -15,17 +15,13 @@ from pathlib import Path
 from fergit.core import progress
 from fergit.core.errors import FergitError
 from fergit.core.files import write_atomically
+from fergit.runner.command import one_line
 
 
 def pack(folder, names):
-    """Write the trainings of the pipeline and of studies, each once, in the order of `names`.
+    """Write the trainings of ``pipeline`` and studies, each once, in the order of `names`, to ``tasks.pickle``.
 
-    Parameters
-    ----------
-    folder : Path
-        Gets ``tasks.pickle``: the Faces of each data set once, and (Task, its parts of them, key) for each training.
-    names : sequence of str
-        ``pipeline`` or a study.
+    It holds the Faces of each data set once, and (Task, its parts of them, key) for each training.
     """
     from fergit.data import datasets
     from fergit.runner.studies import distinct_tasks
@@ -44,12 +40,7 @@ def pack(folder, names):
 def run(folder, seconds, workers):
     """Train the tasks of a folder in order, so many at once; after so many seconds, whatever runs is stopped.
 
-    A second call goes on where the first one was stopped.
-
-    Returns
-    -------
-    int
-        How many tasks are not done.
+    A second call goes on where the first one was stopped. Returns how many tasks are not done.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or the first takes the whole GPU
     context = multiprocessing.get_context("spawn")
@@ -108,8 +99,9 @@ def main():
     running.add_argument("--workers", type=int, default=1, help="how many trainings at once, on one device")
     running.set_defaults(command=lambda given: run(given.folder, given.seconds, given.workers))
     given = parser.parse_args()
-    if left := given.command(given):
-        raise SystemExit(f"error: {left} of the trainings are not done; the same command goes on with them")
+    with one_line("interrupted; the same command goes on where it was"):
+        if left := given.command(given):
+            raise FergitError(f"{left} of the trainings are not done; the same command goes on with them")
 
 
 if __name__ == "__main__":

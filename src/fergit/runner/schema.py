@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.params import merge, read
-from fergit.runner.blocks import Rate, Section, Seed, Share, kind_of, known
+from fergit.runner.blocks import Rate, Section, Seed, Share, kind_of, require_known
 from fergit.runner.messages import explain, shown
 
 
@@ -203,7 +203,7 @@ def load_studies():
     except ValidationError as error:
         raise FergitError(f"{name}: {explain(error, lambda where: StudyParams if where else StudiesParams)}") from None
     for study, entry in values["studies"].items():
-        known(entry["dataset"], datasets(), f"{name}: studies.{study}.dataset")
+        require_known(entry["dataset"], datasets(), f"{name}: studies.{study}.dataset")
     return values["studies"]
 
 
@@ -227,7 +227,7 @@ def check(values, name):
     except ValidationError as error:
         raise FergitError(f"{name}: {explain(error, lambda where: _section_at(where, blocks), where)}") from None
     for place, dataset in enumerate(values["datasets"]):
-        known(dataset, blocks, f"{name}: datasets.{place}")
+        require_known(dataset, blocks, f"{name}: datasets.{place}")
         if blocks[dataset]["images"]["source"] == "synthetic":
             _enough_is_drawn(values["fetch"]["draw"]["images"], blocks[dataset]["split"]["held_out"], dataset, name)
 

@@ -37,6 +37,16 @@ class Task:
         sections = {name: values for name, values in self.params.items() if name != "predict"}
         return training_key(self.dataset, self.model, faces, sections, self.seed)
 
+    def is_trained(self, faces):
+        """Whether ``work/`` has its finished checkpoint but not what it came to, as the pipeline leaves it."""
+        from fergit.engine.checkpoint import read_arrays
+
+        if self.outcome(faces).exists():
+            return False
+        _, *checkpoints = self.files(faces)
+        found = (read_arrays(file) for file in checkpoints)
+        return any(arrays is not None and arrays["state"]["training"]["stopped"] for arrays in found)
+
     def outcome(self, faces):
         """The file that holds what it came to, Path."""
         return paths.outcome(self.dataset, self.model, self.seed, self.key(faces))

@@ -1,0 +1,23 @@
+"""What a command says at its end, in one line; for machines too that have few packages."""
+
+import contextlib
+import sys
+
+from fergit.core.errors import FergitError
+
+
+@contextlib.contextmanager
+def one_line(interrupted):
+    """End the program with one line and status 1 on what a user can mend; with `interrupted` and 130 on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        said, status = interrupted, 130  # as a shell says it of SIGINT
+    except FergitError as error:
+        said, status = error, 1
+    except OSError as error:
+        said, status = f"{error.filename or 'a file'}: {error.strerror or error}", 1
+    else:
+        return
+    print(f"error: {said}", file=sys.stderr)
+    raise SystemExit(status)
