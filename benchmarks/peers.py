@@ -173,7 +173,7 @@ def table(results):
                 "network": RECOGNIZERS[name][0],
                 "computed by": RECOGNIZERS[name][1],
                 "file": f"{entry['bytes'] / 1e6:.1f} MB",
-                "numbers in it": f"{entry['parameters']:,}",
+                "parameters": f"{entry['parameters']:,}",
                 "ms a face, alone": f"{milliseconds['1']['median']:.2f}",
                 "ms a face, 64 at once": f"{milliseconds['64']['median']:.2f}",
                 "side of the crop": SIDE + 2 * entry["margin"],
@@ -182,7 +182,7 @@ def table(results):
         for group, n in results["images"].items():
             rows[-1][f"{group} ({n:,} images)"] = present.with_interval(*entry["accuracy"][group].values())
         gain, low, high = map(present.points, less.values()) if less else [""] * 3
-        rows[-1]["ours less it, points"] = f"{gain} ({low} to {high})" if less else "–"
+        rows[-1]["ours minus the peer's, points"] = f"{gain} ({low} to {high})" if less else "–"
     agreement, machine = results["agreement"], results["machine"]
     apart = ", ".join(f"{RECOGNIZERS[name][1]} {value:.6f}" for name, value in agreement["at_most"].items())
     left_out = "".join(f"\n- Left out: {name} ({why})." for name, why in results["left_out"].items())

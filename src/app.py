@@ -8,7 +8,7 @@ import sys
 try:
     from fergit.core.errors import FergitError
     from fergit.use import app
-    from fergit.use.recognizer import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer, add_options
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make app` makes an environment that "
@@ -20,19 +20,14 @@ def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="app.py",
         description="A page for the browser that names the expressions in pictures and of what a camera sees.",
-        epilog="It answers to this machine alone, and pictures stay on it: nothing is stored or sent. Ctrl-C ends it.",
+        epilog="The camera's frames have 480 pixels on their shorter side: a --smallest below 0.05 is for pictures. "
+        "The app answers to this machine alone, and pictures stay on it: nothing is stored or sent. Ctrl-C ends it.",
     )
-    add = parser.add_argument
-    add("--port", type=int, default=8765, metavar="N", help="8765 unless told; 0: any that is free")
-    smallest = "smallest face sought, as a share of the picture's shorter side (0.05); half of it: four times as long"
-    add("--smallest", type=float, default=0.05, metavar="SHARE", help=smallest)
-    network = "a network in models/ that `src/run.py ship` wrote (fergit-residual), or its ONNX file"
-    add("--network", default="fergit-residual", metavar="NAME", help=network)
+    parser.add_argument("--port", type=int, default=8765, metavar="N", help="8765 unless told; 0: any that is free")
+    add_options(parser)
     options = parser.parse_args(arguments)
     if options.port and not 1024 <= options.port <= 65535:
         parser.error(f"--port is {options.port}; allowed: 0, or 1024 to 65535")
-    if not 0.01 <= options.smallest <= 1:
-        parser.error(f"--smallest is {options.smallest:g}; allowed: 0.01 to 1")
     return options
 
 

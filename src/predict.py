@@ -15,11 +15,11 @@ try:
     from fergit.core.errors import FergitError
     from fergit.use import photographs
     from fergit.use.course import Course, plot_courses
-    from fergit.use.films import ADDRESS, CAMERAS, Film, write_film
+    from fergit.use.films import ADDRESS, CAMERAS, Film, without_password, write_film
     from fergit.use.outputs import MARK, Outputs, open_output
-    from fergit.use.predictions import CsvFile, JsonFile, annotate, shown
-    from fergit.use.recognizer import ExpressionRecognizer
+    from fergit.use.recognizer import ExpressionRecognizer, add_options
     from fergit.use.tracking import Tracker
+    from fergit.use.writers import CsvFile, JsonFile, annotate, shown
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "
@@ -61,19 +61,7 @@ def parse(arguments):
         "--fps", type=float, default=0, metavar="F", help="search at most F frames of each second of a film"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that no earlier run wrote, too")
-    parser.add_argument(
-        "--smallest",
-        type=float,
-        default=0.05,
-        metavar="SHARE",
-        help="smallest face sought, as a share of the picture's shorter side (0.05); half of it: four times as long",
-    )
-    parser.add_argument(
-        "--network",
-        default="fergit-residual",
-        metavar="NAME",
-        help="a network in models/ that `src/run.py ship` wrote (fergit-residual), or its ONNX file",
-    )
+    add_options(parser)
     options = parser.parse_args(arguments)
     if not options.paths and options.camera is None and not options.url:
         parser.error("name a photograph, a film or a folder, or --camera 0, or --url ADDRESS")
@@ -85,8 +73,6 @@ def parse(arguments):
         parser.error(f"--every is {options.every}; it must be at least 1")
     if not 0 <= options.fps < float("inf"):
         parser.error(f"--fps is {options.fps:g}; it must be a positive number")
-    if not 0.01 <= options.smallest <= 1:
-        parser.error(f"--smallest is {options.smallest:g}; allowed: 0.01 to 1")
     return options
 
 
@@ -180,7 +166,7 @@ class Job:
             except FergitError as error:
                 self.fail(error)
             except Exception as error:  # whatever one file does, the others are done
-                self.fail(f"{source}: {type(error).__name__}: {error}")
+                self.fail(f"{without_password(source)}: {type(error).__name__}: {error}")
 
     def photograph(self, path, target):
         picture = photographs.read(path)
@@ -240,24 +226,24 @@ class Job:
 def run(options, recognizer):
     """Run the command; its exit status. However it ends, tables hold what was found until then."""
     job, status = Job(options, recognizer or ExpressionRecognizer(options.network, options.smallest)), 0
-    with contextlib.ExitStack() as files:
-        # Opened first, so that what cannot be written is known before the work.
-        if options.csv:
-            job.writers.append(CsvFile(files.enter_context(open_output(job.csv)), job.recognizer.classes))
-        if options.json:
-            job.writers.append(JsonFile(files.enter_context(open_output(job.json))))
-        timeline = job.timeline and files.enter_context(open_output(job.timeline))
-        try:
-            job.run()
-        except KeyboardInterrupt:
-            print("interrupted; tables hold what was found until then", file=sys.stderr)
-            status = 130
-        except BrokenPipeError:  # as of `| head`
-            drop_output()
-            status = 1
-        for writer in job.writers:
-            writer.close()
-        if timeline:
+    # Opened first, so that what cannot be written is known before the work.
+    with open_output(job.timeline) if job.timeline else contextlib.nullcontext() as timeline:
+        with contextlib.ExitStack() as tables:
+            if options.csv:
+                job.writers.append(CsvFile(tables.enter_context(open_output(job.csv)), job.recognizer.classes))
+            if options.json:
+                job.writers.append(JsonFile(tables.enter_context(open_output(job.json))))
+            try:
+                job.run()
+            except KeyboardInterrupt:
+                print("interrupted; tables hold what was found until then", file=sys.stderr)
+                status = 130
+            except BrokenPipeError:  # as of `| head`
+                drop_output()
+                status = 1
+            for writer in job.writers:
+                writer.close()
+        if timeline:  # after the tables, which are whole then, whatever becomes of the plot
             plot_courses(job.courses or [Course("nothing was read")], timeline)
     return status or (1 if job.failed else 0)
 

@@ -1,4 +1,4 @@
-"""Test images made worse: each step does what it says, and no more than the next."""
+"""Corrupted test images: each step does what it says, and no more than the next."""
 
 import numpy as np
 import pytest

@@ -73,6 +73,14 @@ def test_one_of_twelve_plain_readings_matches():
     assert without["total fits"] == without["trainable fits"] == 0
 
 
+def test_half_as_many_normalizations_have_the_same_number_in_all():
+    """9,759,671 in convolutions and the dense layer; 1,008 and 672 channels, twice with 2 each or once with 4 each."""
+    rival = Layout(normalizations=(1,) * 6, residual_normalizations=1)
+    assert rival.total == 9_759_671 + 4 * (1008 + 672) == published.RESIDUAL_PARAMETERS == Layout().trainable
+    kinds = (Convolution, keras.layers.Dense)
+    assert sum(x.count_params() for x in build_network("residual").layers if isinstance(x, kinds)) == 9_759_671
+
+
 def test_layouts_without_biases_in_residual_blocks():
     """Two convolutions each with 32, 128 and 512 filters: 1,344 biases."""
     assert Layout().total - Layout(residual_biases=False).total == 2 * (32 + 128 + 512)

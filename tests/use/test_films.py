@@ -12,11 +12,12 @@ import time
 import cv2
 import numpy as np
 import pytest
+from matplotlib import figure
 from portraits import Recognizer, portrait
 
 import predict as command
 from fergit.core.errors import FergitError
-from fergit.use import films
+from fergit.use import course, films
 from fergit.use.course import BINS, Course
 from fergit.use.films import Film, write_film
 from fergit.use.recognizer import CLASSES, Face
@@ -267,6 +268,28 @@ def test_a_person_keeps_the_number_when_paths_cross_and_through_a_short_gap():
     assert len(tracker.persons) == 1
 
 
+def test_a_person_keeps_the_number_when_few_frames_are_searched():
+    tracker = Tracker()
+    for seconds in np.arange(0, 25, 2.5):  # --fps 0.4
+        assert tracker.follow([(100, 100, 80, 80), (500, 100, 80, 80)], seconds) == [1, 2]
+    assert tracker.follow([(100, 100, 80, 80)], 25.0) == [1]
+    assert tracker.follow([(100, 100, 80, 80), (500, 100, 80, 80)], 27.5) == [1, 3]
+
+
+def test_a_plot_has_so_many_panels_at_most(monkeypatch, tmp_path):
+    monkeypatch.setattr(course, "PANELS", 3)
+    monkeypatch.setattr(figure.Figure, "suptitle", lambda self, text: said.append(text))
+    said, courses = [], [Course("film") for _ in range(5)]
+    for one in courses:
+        one.add(faces("happy"), 0.0)
+        one.close(1.0)
+    for number in (3, 5):
+        with open(tmp_path / "a.png", "wb") as file:
+            course.plot_courses(courses[:number], file)
+        assert cv2.imread(str(tmp_path / "a.png")).shape[0] == round(3 * 3.2 * 120)
+    assert said == ["The first 3 of 5 panels"]
+
+
 def test_a_film_numbers_its_persons_in_every_output(tmp_path, capsys):
     picture = np.hstack([PICTURE, np.full_like(PICTURE, 128), PICTURE])
     with write_film(tmp_path / "two.mp4", picture.shape, tmp_path) as copy:
@@ -293,6 +316,17 @@ def test_some_frames_may_be_left_out(tmp_path, options, frames):
     assert [int(row["frame"]) for row in rows] == list(frames)
     assert [float(row["seconds"]) for row in rows] == pytest.approx([number / 10 for number in frames], abs=0.002)
     assert times(tmp_path / "out" / "a.mp4") == pytest.approx([number / 10 for number in frames], abs=0.002)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_films_own_rate_leaves_no_frame_out(tmp_path, name):
+    """Matroska rounds time stamps to milliseconds."""
+    writer = cv2.VideoWriter(str(tmp_path / name), cv2.VideoWriter_fourcc(*"mp4v"), 30, PICTURE.shape[1::-1])
+    for _ in range(250):
+        writer.write(PICTURE)
+    writer.release()
+    assert len(list(Film(tmp_path / name, fps=30))) == 250
+    assert len(list(Film(tmp_path / name, fps=15))) == 125
 
 
 class Server(http.server.BaseHTTPRequestHandler):
@@ -364,6 +398,19 @@ def test_an_address_that_does_not_answer_is_one_line_in_time(server, monkeypatch
     for name in ("ftp://a/b", "file:///etc/passwd", "a.mp4", "http://"):
         with pytest.raises(FergitError, match="no address; it must begin with rtsp://"):
             Film(name)
+
+
+def test_no_password_is_shown_whatever_happens(monkeypatch, capsys):
+    assert films.without_password("rtsp://user:se@cret@host/a@b") == "rtsp://host/a@b"
+
+    def refuse(*_):
+        raise ValueError("a mistake")
+
+    monkeypatch.setattr(films.cv2, "VideoCapture", refuse)
+    before = os.environ[films.PROTOCOLS]
+    assert run("--url", "rtsp://user:se@cret@host/a") == 1
+    assert capsys.readouterr().err == "error: rtsp://host/a: ValueError: a mistake\n"
+    assert os.environ[films.PROTOCOLS] == before  # files alone
 
 
 def test_an_address_cannot_make_a_file_be_read(server, tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The notebook of one's own photographs runs anywhere, and says what it saw."""
 
+import json
+
 import cv2
 import nbformat
 import papermill
@@ -51,7 +53,12 @@ def test_with_a_folder(network, tmp_path, monkeypatch):
     cv2.imwrite(str(folder / "wall.png"), portrait()[0] * 0)
     (folder / "broken.jpg").write_text("hello")
     (folder / "notes.txt").write_text("hello")
-    said = run(tmp_path, monkeypatch, network=network, folder=folder)
+    about = json.dumps({"classes": [f"sort {letter}" for letter in "abcdefg"]}).encode()  # names of one's own
+    pair = b"\n\x05about\x12" + bytes([len(about)]) + about
+    own = tmp_path / "own.onnx"
+    own.write_bytes(network.read_bytes() + b"\x72" + bytes([len(pair)]) + pair)
+    said = run(tmp_path, monkeypatch, network=own, folder=folder)
+    assert "sort g" in said and "surprise" not in said
     assert "2 pictures" in said and "with a face           1" in said and "broken.jpg: not a photo" in said
     assert "not read: {'.txt': 1}" in said
 

@@ -10,7 +10,8 @@ import pytest
 from portraits import Recognizer, portrait
 
 from fergit.core.errors import FergitError
-from fergit.use import formats, photographs
+from fergit.data import headers
+from fergit.use import photographs
 
 PICTURE = cv2.cvtColor(portrait(side=60)[0][:, :100], cv2.COLOR_GRAY2BGR)  # 100 wide, 120 high
 SUFFIXES = ".jpg .png .webp .bmp .gif .tif .avif .jp2 .pbm .pgm .ppm .pam .ras .hdr .pfm".split()
@@ -55,7 +56,7 @@ def resized(suffix, width, height):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_the_size_is_in_the_header_and_the_picture_is_what_was_written(suffix):
     data = written(suffix)
-    assert formats.size(data) == (100, 120)
+    assert headers.size(data) == (100, 120)
     picture = photographs.decode(data, "a")
     assert picture.shape == PICTURE.shape and picture.dtype == np.uint8
     if suffix != ".pbm":
@@ -74,7 +75,7 @@ def test_a_huge_tiff_is_refused_by_its_header_alone(make, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", None)
     with pytest.raises(FergitError, match="is 32000x31000 pixels; allowed: 250 million"):
         photographs.decode(make(32000, 31000), "a")
-    assert formats.size(make(3200, 3100)) == (3200, 3100)
+    assert headers.size(make(3200, 3100)) == (3200, 3100)
 
 
 def test_a_real_tiff_of_a_thousand_megapixels_costs_nothing(tmp_path):
@@ -103,7 +104,7 @@ def test_a_file_that_was_cut_short_is_one_line_or_a_picture(suffix, share):
 
 def test_headers_of_noise_are_one_line():
     rng = np.random.default_rng(0)
-    starts = [start for starts in formats.MAGIC.values() for start in starts] + [written(one)[:40] for one in SUFFIXES]
+    starts = [start for starts in headers.MAGIC.values() for start in starts] + [written(one)[:40] for one in SUFFIXES]
     for start in starts * 20:
         with pytest.raises(FergitError):
             photographs.decode(start + rng.bytes(int(rng.integers(300))), "a")

@@ -178,6 +178,34 @@ def test_rows_found_before_the_end_are_kept(folder, film, tmp_path, monkeypatch,
     assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "a.png"]
 
 
+@pytest.mark.parametrize(("ending", "status"), [(OSError(28, "No space left"), 1), (KeyboardInterrupt(), 130)])
+def test_a_plot_that_fails_costs_no_table(film, tmp_path, monkeypatch, capsys, ending, status):
+    def plot(courses, file):
+        raise ending
+
+    monkeypatch.setattr(command, "plot_courses", plot)
+    files = ("--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json", "--timeline", tmp_path / "a.png")
+    assert run(film, *files) == status
+    assert capsys.readouterr().err.count("\n") == 1
+    assert len(list(csv.DictReader((tmp_path / "a.csv").open()))) == 6
+    assert len(json.loads((tmp_path / "a.json").read_text())) == 9
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "film.avi"]
+
+
+def test_a_copy_for_which_the_disk_is_too_small(film, tmp_path):
+    program = "import sys, resource, portraits, predict; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000));"
+    program += "sys.exit(predict.main(sys.argv[1:], portraits.Recognizer()))"
+    places = os.pathsep.join(str(paths.ROOT / name) for name in ("src", "tests"))
+    done = subprocess.run(
+        [sys.executable, "-c", program, film, "--annotated", tmp_path / "out"],
+        env=os.environ | {"PYTHONPATH": places},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == f"error: {tmp_path}/out/film.mp4: could not be written whole; is the disk full?\n"
+    assert done.returncode == 1 and not list((tmp_path / "out").iterdir())
+
+
 def test_a_killed_run_keeps_its_rows(folder, tmp_path):
     """SIGTERM, as of a job's time limit."""
     for number in range(200):

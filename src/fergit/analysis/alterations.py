@@ -1,4 +1,4 @@
-"""Test images made worse on purpose, step by step: dark, flat, noisy, blurred, small, covered, turned, narrowed.
+"""Test images corrupted on purpose, step by step: dark, flat, noisy, blurred, small, covered, turned, narrowed.
 
 Each stands for something that happens to photographs. It shows how the accuracy falls when one thing gets worse, and
 says little about photographs in which several things do.

@@ -37,6 +37,7 @@ class Measured:
     n: int  # images that each is measured on
     correlation: float  # between runs on the same images: r
     variance: float | None = None  # over images, of one run; None for a share, whose variance is binomial
+    paper_variance: float | None = None  # the same of the paper's value; None: as ours
     splits: bool = False  # whether each run has test images of its own
 
 
@@ -62,7 +63,8 @@ def interval(paper, paper_n, measured, rounding=published.HALF_UNIT, level=0.95)
     spread = values.var(ddof=1) if runs > 1 else 0.0
     images = [binomial_variance(paper, paper_n), binomial_variance(ours, measured.n)]
     if measured.variance is not None:
-        images = [measured.variance, measured.variance]
+        paper_variance = measured.paper_variance
+        images = [measured.variance if paper_variance is None else paper_variance, measured.variance]
     if measured.splits:
         spread, images = max(spread, images[0]), [0.0]
     by_run = spread * (1 + 1 / runs)
@@ -193,7 +195,7 @@ def _over_splits(claim, predictions, evaluate):
 
 def _of_confusions(claim, confusions, classes, correlation, evaluate, splits=False):
     """Accuracy, precision, recall or macro F1 of each confusion matrix, (runs, classes, classes)."""
-    images, variance = confusions.sum(axis=(1, 2)), None
+    images, variance, paper_variance = confusions.sum(axis=(1, 2)), None, None
     if claim.quantity == "accuracy":
         values = np.trace(confusions, axis1=1, axis2=2) / images
     elif claim.expression:
@@ -202,8 +204,27 @@ def _of_confusions(claim, confusions, classes, correlation, evaluate, splits=Fal
         images = confusions.sum(axis=1 if claim.quantity == "precision" else 2)[:, index]
     else:  # macro F1
         values = metrics.macro_f1(confusions)
-        variance = float(np.mean([_variance_of_macro_f1(one, evaluate["bootstrap_samples"]) for one in confusions]))
-    return Measured(tuple(values), round(images.mean()), correlation, variance, splits)
+        samples = evaluate["bootstrap_samples"]
+        variance = float(np.mean([_variance_of_macro_f1(one, samples) for one in confusions]))
+        implied = implied_confusion(published.TABLES[claim.dataset, claim.model])
+        paper_variance = float(_variance_of_macro_f1(implied, samples))
+    return Measured(tuple(values), round(images.mean()), correlation, variance, paper_variance, splits)
+
+
+def implied_confusion(table):
+    """The confusion matrix that a table of the paper implies, as far as it does: float (classes, classes), of images.
+
+    Recalls and supports give the diagonal and the number of errors in each row. The errors are spread over the columns
+    by iterative proportional fitting, so that the precisions fit as nearly as the rounded numbers allow.
+    """
+    precision, recall, support = (np.array(table[name], dtype=float) for name in ("precision", "recall", "support"))
+    hits = np.round(recall * support)
+    missed, wrongly_named = support - hits, hits / precision - hits
+    errors, tiny = 1 - np.eye(len(hits)), 1e-12  # tiny: a class without errors stays without
+    for _ in range(100):
+        errors *= wrongly_named / np.maximum(errors.sum(axis=0), tiny)
+        errors *= (missed / np.maximum(errors.sum(axis=1), tiny))[:, np.newaxis]
+    return np.diag(hits) + errors
 
 
 def _variance_of_macro_f1(confusion, samples):

@@ -61,36 +61,36 @@ class Detection:
 
 
 class OneAtATime:
-    """Something of OpenCV's that only one thread may use at a time: ``with it as thing``.
+    """A value of OpenCV's that only one thread may use at a time: ``with it as value``.
 
     Pickled, or in a forked process, it is made again from the same arguments: threads and locks do not come along.
     """
 
     everything = weakref.WeakSet()
 
-    def __init__(self, make, *arguments):
-        self.make, self.arguments = make, arguments
+    def __init__(self, factory, *arguments):
+        self.factory, self.arguments = factory, arguments
         self.forget()
         self.everything.add(self)
 
     def forget(self):
-        self.lock, self.thing = threading.Lock(), None
+        self.lock, self.value = threading.Lock(), None
 
     def __enter__(self):
         self.lock.acquire()
         try:
-            if self.thing is None:
-                self.thing = self.make(*self.arguments)
+            if self.value is None:
+                self.value = self.factory(*self.arguments)
         except BaseException:
             self.lock.release()
             raise
-        return self.thing
+        return self.value
 
     def __exit__(self, *_):
         self.lock.release()
 
     def __reduce__(self):
-        return OneAtATime, (self.make, *self.arguments)
+        return OneAtATime, (self.factory, *self.arguments)
 
 
 if hasattr(os, "register_at_fork"):
@@ -131,17 +131,7 @@ class FaceDetector:
             pass
 
     def __call__(self, gray: np.ndarray) -> list[Detection]:
-        """Find the faces of a picture.
-
-        Parameters
-        ----------
-        gray : uint8 (height, width)
-
-        Returns
-        -------
-        list of Detection
-            The largest first.
-        """
+        """The faces of a picture, uint8 (height, width), the largest first."""
         found = []
         for side, border in ((SOUGHT / self.smallest, 0), (SMALL, BORDER)):
             for one in sorted(self._search(gray, side, border), key=lambda one: -one.confidence):
@@ -223,19 +213,10 @@ def _same(one, other):
 
 
 def crop(gray: np.ndarray, detection: Detection, frame: float = FRAME) -> np.ndarray:
-    """Cut out a face, upright and framed as the training images are, and resize it to 48x48.
+    """A face of a picture, uint8 (height, width), upright and framed as the training images are: uint8 (48, 48).
 
-    Parameters
-    ----------
-    gray : uint8 (height, width)
-    detection : Detection
-    frame : float
-        Side of what is cut out, in the longer side of the box. Beyond the picture's border its last pixels are
-        repeated.
-
-    Returns
-    -------
-    uint8 (48, 48)
+    `frame` is the side of what is cut out, in the longer side of the box. Beyond the border its last pixels are
+    repeated.
     """
     x, y, width, height = detection.box
     center = np.array([x + width / 2, y + height / 2])

@@ -53,7 +53,7 @@ def altered(found):
     """Accuracy at each step of each alteration; bold where more than 10 points are lost."""
     rows = []
     for name, (plain, *steps) in found["altered"].items():
-        row = {"images made worse": f"{ALTERATIONS[name].title} ({ALTERATIONS[name].unit})"}
+        row = {"corrupted images": f"{ALTERATIONS[name].title} ({ALTERATIONS[name].unit})"}
         for number, step in enumerate(steps, start=1):
             mark = "**" if plain["accuracy"] - step["accuracy"] > NOTABLE else ""
             title = {1: "mildest step", len(steps): "strongest"}.get(number, f"step {number}")

@@ -55,7 +55,7 @@ def claims(reports):
         (
             what,
             "; ".join(dict.fromkeys(claim["verdict"] for claim in several)),
-            "; ".join(number(claim, "paper", digits=0) for claim in several),
+            "; ".join(number(claim, "paper") for claim in several),
             "; ".join(number(claim, "ours") for claim in several),
             "; ".join(_difference(claim) for claim in several),
         )
@@ -64,14 +64,19 @@ def claims(reports):
     return markdown(pd.DataFrame(cells, columns=["claim", "verdict", "paper", "ours", "difference ± 95 % CI"]))
 
 
-def number(claim, whose, digits=1):
-    """The paper's number or ours in a claim: in percent or, of a gain, in points; without the unit."""
+def number(claim, whose):
+    """The paper's number or ours in a claim: in percent or, of a gain, in points; without the unit.
+
+    With one decimal, except those that the paper prints without; its macro F1 is computed from its table.
+    """
     value, what = claim[whose], claim["id"].split("-", 2)[2]
     if pd.isna(value):
         return "–"
     if what in ("parameters", "minutes"):
         return f"{value:,.0f}"
-    return points(value) if what == "gain" else f"{100 * value:.{digits}f}"
+    if what == "gain":
+        return points(value)
+    return f"{100 * value:.{0 if whose == 'paper' and what != 'macro-f1' else 1}f}"
 
 
 def _difference(claim):

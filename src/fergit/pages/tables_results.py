@@ -43,7 +43,7 @@ def scores_table(summary, level, paper=None):
             "ours": percent(entry["mean"]),
             f"{percent(level, 0)} interval": interval(*entry[interval_key(level)]) + " %",
             "sd over seeds": spread(entry["sd"]),
-        } | ({"paper": percent(theirs[name], 0)} if paper else {})
+        } | ({"paper": percent(theirs[name], int(name == "macro_f1"))} if paper else {})
     return _by_row(rows, f"{summary['n_test']:,} test images")
 
 
@@ -97,7 +97,7 @@ def claims_table(checked):
             "network": row["model"],
             "quantity": f"{row['quantity']} {row['class']}".strip(),
             "verdict": row["verdict"],  # before what a phone shows only after scrolling
-            "paper": number(row, "paper", digits=0),
+            "paper": number(row, "paper"),
             "ours": number(row, "ours"),
             "difference in points": "–" if pd.isna(row["low"]) else gain(row),
             "page": row["page"],

@@ -60,7 +60,8 @@ class Layout:
 
     ``first_kernel`` and ``second_kernel`` are the sizes in the first pair (others are 3x3). ``normalizations`` counts
     the batch normalizations of each pair: none, one, or one after each convolution. ``residual_after`` has the pairs
-    (1-6) that a residual block follows. All convolutions have biases, those of residual blocks if ``residual_biases``.
+    (1-6) that a residual block follows; each has ``residual_normalizations``. All convolutions have biases, those of
+    residual blocks if ``residual_biases``.
     """
 
     first_kernel: int = 5
@@ -68,6 +69,7 @@ class Layout:
     normalizations: tuple = NORMALIZATIONS["per_conv"]
     residual_after: tuple = RESIDUAL_AFTER
     residual_biases: bool = True
+    residual_normalizations: int = 2  # p. 75
 
     def convolutions(self):
         """Pair, kernel size, input channels, filters and biases (0 or 1 a filter) of each convolution, in order."""
@@ -82,7 +84,7 @@ class Layout:
     def normalized(self):
         """The channels that are normalized: each has two trainable parameters, a moving mean and a moving variance."""
         pairs = sum(times * filters for times, filters in zip(self.normalizations, FILTERS, strict=True))
-        return pairs + sum(2 * FILTERS[pair - 1] for pair in self.residual_after)
+        return pairs + self.residual_normalizations * sum(FILTERS[pair - 1] for pair in self.residual_after)
 
     @property
     def trainable(self):

@@ -2,7 +2,7 @@
 "use strict";
 
 const $ = (id) => document.getElementById(id);
-const SHORTER = 480; // pixels of a frame's shorter side: the detector looks at no more
+const SHORTER = 480; // pixels of a frame's shorter side: in which the detector finds faces of a twentieth and larger
 const LARGEST = 64; // MiB of a picture: app.py refuses more
 const PAUSE = 100; // milliseconds from one frame to the next, at least
 const REFUSALS = {

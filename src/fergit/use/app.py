@@ -19,9 +19,9 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, stream_request_body
 
 from fergit.core.errors import FergitError
-from fergit.use import formats
+from fergit.data import headers
 from fergit.use.photographs import decode
-from fergit.use.predictions import values
+from fergit.use.writers import values
 
 ADDRESS = "127.0.0.1"
 LARGEST = 64  # MiB of a posted picture; app.js has it too
@@ -128,7 +128,7 @@ class _Recognition(_Handler):
     def recognize(self, name):
         start = time.perf_counter()
         data = b"".join(self.chunks)
-        if formats.kind(data[:512]) == "HDR":
+        if headers.kind(data[:512]) == "HDR":
             raise FergitError(f"{name}: is HDR, which OpenCV decodes by way of a file on the disk")
         picture = decode(data, name, PIXELS)
         faces = self.settings["recognizer"].predict(picture, "bgr", name)

@@ -9,7 +9,8 @@ from fergit.use.recognizer import CLASSES, Face
 
 BINS = 1024  # at most; then each two become one
 PERSONS = 40  # kept at most: whoever was seen for the shortest time goes
-NAMED, DRAWN = 3, 8  # persons in a summary, and in a plot: who was seen longest
+NAMED, DRAWN = 3, 8  # persons in a summary, and in a film's plot: who was seen longest
+PANELS = 40  # of a plot at most, for a picture has no more than 65,535 pixels a side
 
 
 class Person:
@@ -102,12 +103,15 @@ class Course:
 
 
 def plot_courses(courses, file):
-    """Write a PNG with a panel for each person of each course, to an open binary file."""
+    """Write a PNG with a panel for each person of each course, `PANELS` at most, to an open binary file."""
     from matplotlib.figure import Figure  # without a window system, and only who asks for a plot waits for it
 
     panels = [(course, *one) for course in courses for one in course.longest()[:DRAWN] or [(None, None)]]
-    figure = Figure(figsize=(11, 3.2 * len(panels)), layout="constrained")
-    for axes, (course, number, person) in zip(figure.subplots(len(panels), squeeze=False).flat, panels, strict=True):
+    shown = panels[:PANELS]
+    figure = Figure(figsize=(11, 3.2 * len(shown)), layout="constrained")
+    if len(panels) > PANELS:
+        figure.suptitle(f"The first {PANELS} of {len(panels)} panels")
+    for axes, (course, number, person) in zip(figure.subplots(len(shown), squeeze=False).flat, shown, strict=True):
         if person:
             course.draw(axes, number, person)
         else:

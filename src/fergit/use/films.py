@@ -22,7 +22,13 @@ NETWORK = "protocol_whitelist;rtsp,rtsps,rtp,srtp,http,https,tcp,udp,tls,crypto|
 ADDRESS = re.compile(r"(rtsps?|https?)://([^/@]*@)?[^/@]+", re.IGNORECASE)
 CAMERAS = 100  # OpenCV takes higher numbers for other systems' cameras
 TIMEOUT = 10  # seconds that an address may take to answer, and then from frame to frame
+ROUNDED = 0.001  # seconds by which a time stamp may be wrong: Matroska has whole milliseconds
 WAITS = (1, 2, 4, 8, 16)  # seconds before each try to connect again
+
+
+def without_password(source: str | Path) -> str:
+    """An address as it may be shown: without the user and the password that it may have."""
+    return re.sub("//[^/]*@", "//", str(source))
 
 
 class Film:
@@ -39,7 +45,7 @@ class Film:
     rate : float
         Frames a second in the mean, 25 where the film does not say.
     end : float
-        Seconds at which the last frame ends, known only after it, and only of some formats; else 0.
+        When the last frame ends, in seconds; 0 until then, or if the format does not say.
 
     Raises
     ------
@@ -65,7 +71,7 @@ class Film:
             if not 0 <= source < CAMERAS:
                 raise FergitError(f"{self.name}: no such camera; allowed: 0 to {CAMERAS - 1}")
         elif isinstance(source, str):
-            self.name, self.problem = re.sub("//[^/@]*@", "//", source), "does not answer, or sends no film"
+            self.name, self.problem = without_password(source), "does not answer, or sends no film"
             if not ADDRESS.match(source):
                 raise FergitError(f"{self.name}: no address; it must begin with rtsp://, rtsps://, http:// or https://")
         else:
@@ -76,6 +82,7 @@ class Film:
             raise FergitError(f"{self.name}: {self.problem}")
         width, height = self.capture.get(cv2.CAP_PROP_FRAME_WIDTH), self.capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
         if width * height > photographs.LARGEST * 1e6:
+            self.capture.release()
             raise FergitError(
                 f"{self.name}: frames of {width:.0f}x{height:.0f} pixels; allowed: {photographs.LARGEST} million"
             )
@@ -90,23 +97,21 @@ class Film:
             if isinstance(self.source, int):
                 self.capture = cv2.VideoCapture(self.source)
             elif isinstance(self.source, str):
-                limits = [
-                    cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-                    1000 * TIMEOUT,
-                    cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-                    1000 * TIMEOUT,
-                ]
+                limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC]
+                limits = [value for limit in limits for value in (limit, 1000 * TIMEOUT)]
                 before, os.environ[PROTOCOLS] = os.environ[PROTOCOLS], NETWORK
-                self.capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG, limits)
-                os.environ[PROTOCOLS] = before
+                try:
+                    self.capture = cv2.VideoCapture(self.source, cv2.CAP_FFMPEG, limits)
+                finally:
+                    os.environ[PROTOCOLS] = before
             else:
                 path = os.path.abspath(self.source)
                 try:
                     path.encode()
+                    self.capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
                 except UnicodeEncodeError:  # OpenCV takes no such name, but the open file
-                    self.file = open(path, "rb")
-                    path = f"/dev/fd/{self.file.fileno()}"
-                self.capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)
+                    with open(path, "rb") as file:
+                        self.capture = cv2.VideoCapture(f"/dev/fd/{file.fileno()}", cv2.CAP_FFMPEG)
             return self.capture.isOpened()
 
     def _grab(self):
@@ -139,7 +144,7 @@ class Film:
                     due = seconds = stamp if np.isfinite(stamp) else 0.0
                 else:  # some formats have no stamps, or stamps that begin anew
                     seconds = stamp if stamp > seconds else seconds + 1 / self.rate
-                if number % self.every == 0 and seconds >= due:
+                if number % self.every == 0 and seconds >= due - ROUNDED:
                     due = max(due, seconds - 1 / self.fps) + 1 / self.fps if self.fps else seconds
                     with photographs.quiet():
                         there, frame = self.capture.retrieve()
@@ -180,7 +185,10 @@ def write_film(path, shape, folder):
             raise FergitError(f"{path}: cannot be written")
         yield copy
         writer.release()
-        set_times(partial, copy.times, copy.end)
+        try:
+            set_times(partial, copy.times, copy.end)
+        except (OSError, ValueError):
+            raise FergitError(f"{path}: could not be written whole; is the disk full?") from None
         os.replace(partial, path)
     finally:
         writer.release()
@@ -203,17 +211,20 @@ SCALE = 10_000  # parts of a second in the copy's index: enough for five days
 
 
 def set_times(path, times, end):
-    """Give each frame of OpenCV's MP4 its own time, in seconds; without an end the last lasts as the one before it."""
+    """Give each frame of OpenCV's MP4 its own time, in seconds; without an end the last lasts as the one before it.
+
+    Raises ValueError where the file lacks frames or its index.
+    """
     before = times[-1] - times[-2] if len(times) > 1 else 1 / 25
     stamps = np.array([*times, end if end > times[-1] else times[-1] + before]) - times[0]
     lasting = np.maximum(1, np.diff(np.round(stamps * SCALE).astype(np.int64)))
     with open(path, "r+b") as file:
-        place, end = 0, os.fstat(file.fileno()).st_size
-        while place < end:
+        place, length = 0, os.fstat(file.fileno()).st_size
+        while place < length:
             file.seek(place)
             head = file.read(16)
             size = int.from_bytes(head[8:16]) if head[:4] == b"\0\0\0\1" else int.from_bytes(head[:4])
-            if head[4:8] == b"moov":  # comes last
+            if head[4:8] == b"moov" and place + size <= length:  # comes last
                 file.seek(place)
                 index = _retimed(b"moov", bytearray(file.read(size)[8:]), lasting)
                 file.seek(place)
@@ -221,7 +232,7 @@ def set_times(path, times, end):
                 file.truncate()
                 return
             place += max(8, size)
-    raise FergitError(f"{path}: OpenCV wrote no index")
+    raise ValueError("no index")
 
 
 def _retimed(kind, body, lasting):
@@ -230,7 +241,7 @@ def _retimed(kind, body, lasting):
         body = b"".join(_retimed(name, bytearray(part), lasting) for name, part in formats.boxes(bytes(body)))
     elif kind == b"stts":
         if sum(count for count, _ in struct.iter_unpack(">II", body[8:])) != len(lasting):
-            raise FergitError("the copy has lost frames")
+            raise ValueError("frames are missing")
         body = struct.pack(">II", 0, len(lasting)) + b"".join(struct.pack(">II", 1, ticks) for ticks in lasting)
     elif kind in (b"mvhd", b"mdhd"):
         body[12:20] = struct.pack(">II", SCALE, min(lasting.sum(), 2**32 - 1))

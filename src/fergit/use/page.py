@@ -110,7 +110,8 @@ class Page:
         if source.startswith(("..", "/")) or not (paths.ROOT / source).exists():
             if not source.startswith("results/"):
                 raise FergitError(f"{self.source}: dead link: {url}")
-            return self.notes.append(f"links to {source}, which is not there")
+            self.notes.append(f"links to {source}, which is not there")
+            return None
         if (paths.ROOT / source / "README.md").exists():
             source = posixpath.normpath(f"{source}/README.md")
         self.links.append((source, anchor, url))

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from fergit.core.errors import FergitError
+from fergit.data import headers
 from fergit.use import formats
 
 LARGEST = 250  # million pixels; 750 MB once decoded
@@ -26,7 +27,7 @@ def is_film(path: str | Path) -> bool:
     with contextlib.suppress(OSError):
         if stat.S_ISREG(os.stat(path).st_mode):
             with open(path, "rb") as file:
-                kind = formats.kind(file.read(512))
+                kind = headers.kind(file.read(512))
     return kind == "film" if kind else Path(path).suffix.lower() in formats.FILMS
 
 
@@ -71,28 +72,15 @@ def _is_picture(file):
         return False
     try:
         with open(file, "rb") as opened:
-            return formats.kind(opened.read(512)) is not None
+            return headers.kind(opened.read(512)) is not None
     except OSError:
         return False
 
 
 def read(path: str | Path) -> np.ndarray:
-    """Read a photograph, turned as the camera noted (EXIF).
+    """Read a photograph of a format of `ALLOWED`, turned as the camera noted (EXIF): uint8 (height, width, 3), BGR.
 
-    Parameters
-    ----------
-    path : path
-        A file of the formats `ALLOWED`, whatever its suffix.
-
-    Returns
-    -------
-    uint8 (height, width, 3)
-        Blue, green, red; 16 bits become 8, floats of 0 to 1 too.
-
-    Raises
-    ------
-    FergitError
-        Not such a file, cut short, or too large.
+    16 bits become 8, floats of 0 to 1 too. FergitError where it is no such file, cut short, or too large.
     """
     if Path(path).suffix.lower() in formats.OTHERS:
         raise FergitError(f"{path}: such files cannot be read; save the picture as JPEG or PNG")
@@ -104,9 +92,9 @@ def read(path: str | Path) -> np.ndarray:
             if stat.S_ISCHR(about.st_mode):
                 raise FergitError(f"{path}: is a device and no file")
             data = file.read(512)
-            if formats.kind(data) not in (None, "film"):
+            if headers.kind(data) not in (None, "film"):
                 data += file.read(2**16)
-                width, height = formats.size(data) or (0, 0)
+                width, height = headers.size(data) or (0, 0)
                 if width * height <= LARGEST * 1e6:  # else it is refused by its header
                     data += file.read(FILE * 2**30 - len(data))
     except OSError as error:
@@ -118,7 +106,7 @@ def read(path: str | Path) -> np.ndarray:
 
 def decode(data: bytes, name: str | Path, largest: float = LARGEST) -> np.ndarray:
     """Decode a photograph's file of at most `largest` million pixels: as `read`, of bytes that messages call `name`."""
-    kind, size = formats.kind(data[:512]), formats.size(data)
+    kind, size = headers.kind(data[:512]), headers.size(data)
     if kind in (None, "film"):
         raise FergitError(f"{name}: not a photograph that can be read; allowed: {ALLOWED}")
     if size is None:
@@ -158,22 +146,9 @@ def _heic(data, name):
 
 
 def to_gray(image: np.ndarray, color: str) -> np.ndarray:
-    """An array as 8-bit gray.
+    """An array of uint8 or uint16, (height, width) where `color` is "gray", else (height, width, 3), as 8-bit gray.
 
-    Parameters
-    ----------
-    image : uint8 or uint16 (height, width) or (height, width, 3)
-    color : "gray", "bgr" or "rgb"
-        What the array holds; the first has no third dimension.
-
-    Returns
-    -------
-    uint8 (height, width)
-
-    Raises
-    ------
-    FergitError
-        The array is something else.
+    FergitError where it is something else.
     """
     if color not in COLORS:
         raise FergitError(f"image: color is {color!r}; say which of {', '.join(COLORS)} the array holds")
@@ -189,25 +164,6 @@ def to_gray(image: np.ndarray, color: str) -> np.ndarray:
     if color == "gray":
         return image
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY if color == "bgr" else cv2.COLOR_RGB2GRAY)
-
-
-def drawn(count, seed=0):
-    """Pictures of drawn people before a wall, for where there are no photographs.
-
-    Returns
-    -------
-    list of (str, uint8 (300, 400, 3))
-        The expression, and the picture of one face of 150 pixels; blue, green, red.
-    """
-    from fergit.data.synthetic import CLASSES, draw_faces
-
-    pictures = []
-    for number, (face, label) in enumerate(zip(*draw_faces(count, seed)[:2], strict=True)):
-        wall = np.full((300, 400), 110 + 9 * (number % 10), np.uint8)
-        x = 40 + 37 * number % 170
-        wall[75:225, x : x + 150] = cv2.resize(face, (150, 150), interpolation=cv2.INTER_CUBIC)
-        pictures.append((CLASSES[label], cv2.cvtColor(wall, cv2.COLOR_GRAY2BGR)))
-    return pictures
 
 
 class _Silence:

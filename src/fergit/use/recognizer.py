@@ -9,6 +9,7 @@ network (`shipped`), so that the first result is there before TensorFlow would b
 """
 
 import json
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +20,36 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, SIDE
 from fergit.data.detection import FaceDetector, OneAtATime, crop
+from fergit.data.images import resize
 from fergit.use.photographs import read, to_gray
 from fergit.use.shipped import ONNX as NETWORK
 from fergit.use.shipped import find
 
 CLASSES = EXPRESSIONS  # of the shipped network
+
+
+def add_options(parser):
+    """Add --smallest and --network to a command's parser (argparse), as `ExpressionRecognizer` takes them."""
+    parser.add_argument(
+        "--smallest",
+        type=share,
+        default=0.05,
+        metavar="SHARE",
+        help="smallest face sought, as a share of the picture's shorter side (0.05); half of it: four times as long",
+    )
+    parser.add_argument(
+        "--network",
+        default="fergit-residual",
+        metavar="NAME",
+        help="a network in models/ that `src/run.py ship` wrote (fergit-residual), or its ONNX file",
+    )
+
+
+def share(text):
+    """A share of 0.01 to 1, for argparse."""
+    if not 0.01 <= float(text) <= 1:
+        raise ArgumentTypeError(f"is {text}; allowed: 0.01 to 1")
+    return float(text)
 
 
 @dataclass(frozen=True)
@@ -37,7 +63,7 @@ class Face:
     probabilities : dict
         {expression: float}, in the order of the network's classes; they add up to 1.
     confidence : float
-        The detector's, 0.6 to 1, that this is a face (see `fergit.data.detection.Detection`).
+        The detector's, 0.55 to 1, that this is a face (see `fergit.data.detection.Detection`).
     tilt : int
         Degrees by which the head is turned in the picture plane, clockwise.
     person : int or None
@@ -157,14 +183,8 @@ class ExpressionRecognizer:
         FergitError
             An array is no picture.
         """
-        grays = [to_gray(face, color) for face in faces]
-        if not grays:
-            return np.empty((0, len(self.classes)), np.float32)
-        sized = [
-            gray if gray.shape == (SIDE, SIDE) else cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-            for gray in grays
-        ]
-        return self._probabilities(np.stack(sized))
+        sized = [resize(to_gray(face, color)) for face in faces]
+        return self._probabilities(np.stack(sized)) if sized else np.empty((0, len(self.classes)), np.float32)
 
     def _probabilities(self, faces):
         """float32 (n, classes) of uint8 (n, 48, 48)."""

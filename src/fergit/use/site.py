@@ -11,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.files import write_atomically
 from fergit.pages import present
 from fergit.use.page import Page, folders
 
@@ -56,8 +55,9 @@ def build(folder):
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for name, content in files.items():
-        with write_atomically(partial / name) as file:
-            file.write(content)
+        file = partial / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return sorted(set(notes))

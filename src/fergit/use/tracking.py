@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-GAP = 2.0  # seconds that a person may be out of sight and keeps the number
+GAP = 2.0  # seconds that a person may be out of sight and keeps the number, or one and a half steps if that is longer
 APART, DRIFT = 1.0, 1.5  # sides that a face may be away from where it was expected, and more for each second unseen
 LARGER = 1.6  # times that it may be larger or smaller
 FAR = 99.0  # the cost of who it cannot be
@@ -15,10 +15,13 @@ class Tracker:
 
     def __init__(self):
         self.count, self.persons = 0, {}  # {number: (place, seconds, speed)}
+        self.seconds, self.step = -np.inf, np.inf  # of the frame before, and from the one before that to it
 
     def follow(self, boxes: list[tuple[int, int, int, int]], seconds: float) -> list[int]:
         """The numbers of a frame's faces, from 1 on, by their boxes; frames come in the order of their time."""
-        self.persons = {number: one for number, one in self.persons.items() if seconds - one[1] <= GAP}
+        self.step, before, self.seconds = seconds - self.seconds, self.step, seconds
+        gap = max(GAP, 1.5 * min(self.step, before))  # the shorter, for a camera may stand still for a while
+        self.persons = {number: one for number, one in self.persons.items() if seconds - one[1] <= gap}
         known = list(self.persons)
         places = [_place(box) for box in boxes]
         costs = np.array([[self._cost(self.persons[number], place, seconds) for number in known] for place in places])
@@ -47,7 +50,7 @@ class Tracker:
         expected = before[:2] + speed * min(unseen, 0.5)
         apart = np.hypot(*(place[:2] - expected)) / np.exp(max(before[2], place[2]))
         larger = abs(place[2] - before[2]) / np.log(LARGER)
-        return apart + larger if apart < APART + DRIFT * unseen and larger < 1 else FAR
+        return apart + larger if apart < APART + DRIFT * min(unseen, GAP) and larger < 1 else FAR
 
 
 def _place(box):
