@@ -106,6 +106,7 @@ def test_tables_for_readers_are_whole(results):
     built = report.build("fergit", outcomes, comparison, checked, EVALUATE)
     text = present.markdown(tables_results.claims_table(checked))
     assert text.count("\n") == 1 + len(checked) and "nan" not in text and "9,766,391" in text
+    assert "| 67.4 |" in text and "| 75 |" in text  # computed from the table, and as it prints it
     assert tables_results.networks_table(built).loc["residual", "paper"] == "75 %"
     assert list(tables_results.mcnemar_table(comparison).index) == SEEDS
     assert tables_results.trainings_table(outcomes["basic"].trainings).loc[1, "training accuracy"] == "86.0 %"
