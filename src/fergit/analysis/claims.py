@@ -103,7 +103,7 @@ def correlation_of_runs(values):
 def check(dataset, outcomes, evaluate, protocol=None, splits=None):
     """Each number that the paper gives on a data set, beside ours: DataFrame of `COLUMNS`, a row a claim.
 
-    `outcomes` are `report.Outcome` by network. `protocol` is how CK+ was split; the claims are about ``frames``.
+    `outcomes` are `report.NetworkResults` by network. `protocol` is how CK+ was split; the claims are about ``frames``.
     `splits` are the predictions of a study of random splits, if there is one: the verdicts then rest on these alone.
     ``paper_n`` and ``n`` count the images that the paper's value and ours are shares of, ``seeds`` our runs. What is
     unknown is NaN or empty.
