@@ -1,11 +1,24 @@
 """The tables of the notebooks on results: what `metrics`, `claims`, `leaks` and `gradcam` found, for the eye."""
 
+import string
+
 import pandas as pd
 
 from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import NEAR
 from fergit.analysis.regions import ALL, FEWEST_MAPS
-from fergit.pages.present import TITLES, accuracy, gain, interval, p_value, percent, score, spread, with_interval
+from fergit.pages.present import (
+    TITLES,
+    accuracy,
+    gain,
+    interval,
+    markdown,
+    p_value,
+    percent,
+    score,
+    spread,
+    with_interval,
+)
 from fergit.pages.tables_pages import number
 from fergit.paper import published
 
@@ -91,8 +104,11 @@ def mcnemar_table(comparison):
 
 
 def claims_table(checked):
-    """`claims.check` for the eye: shares in percent, gains in points."""
-    return pd.DataFrame(
+    """`claims.check` for the eye, as Markdown: shares in percent, gains in points, the notes below by their letters."""
+    letters = {}
+    for note in (note for row in checked["note"] for note in row.split("; ") if note):
+        letters.setdefault(note, string.ascii_lowercase[len(letters)])
+    table = pd.DataFrame(
         {
             "network": row["model"],
             "quantity": f"{row['quantity']} {row['class']}".strip(),
@@ -101,10 +117,11 @@ def claims_table(checked):
             "ours": number(row, "ours"),
             "difference in points": "–" if pd.isna(row["low"]) else gain(row),
             "page": row["page"],
-            "note": row["note"],
+            "notes": ", ".join(letters[note] for note in row["note"].split("; ") if note),
         }
         for row in checked.to_dict("records")
     )
+    return "\n".join([markdown(table), "", *(f"- {letter}: {note}." for note, letter in letters.items())])
 
 
 def strata_table(rows_of):
