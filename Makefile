@@ -48,7 +48,7 @@ repro: setup  ## run the pipeline: whatever params.yaml asks for and is not ther
 	@set -o pipefail; PYTHONUNBUFFERED=1 $(BIN)/dvc repro | grep --line-buffered -vE '$(BRIEFLY)'
 
 # What DVC prints, without what it prints for each of a dozen stages beside their names: so that a run fits on a screen.
-BRIEFLY := ^$$|^> |^Stage .* skipping$$|^(Upd|Gener)ating lock file|^To (track|enable)|^[[:space:]]+(git|dvc) |^Use .dvc push
+BRIEFLY := ^$$|^> |^Stage .* skipping|^(Upd|Gener)ating lock file|^To (track|enable)|^[[:space:]]+(git|dvc) |^Use .dvc push
 
 app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765, NETWORK=fergit-residual)
 	$(BIN)/python src/app.py $(if $(PORT),--port '$(PORT)') $(if $(NETWORK),--network '$(NETWORK)')

@@ -148,7 +148,7 @@ def test_without_the_shipped_network_nothing_is_measured(faces, here, tmp_path, 
     monkeypatch.setattr(peers, "RECOGNIZERS", {"ours-keras": ("ours", "Keras, TensorFlow")})
     monkeypatch.setattr(shipped, "WEIGHTS", tmp_path / "no.npz")
     monkeypatch.setattr(recognizers, "load", lambda name, folder: shipped.read_about(shipped.WEIGHTS))
-    with pytest.raises(FergitError, match="no.npz: no such file; `python src/run.py ship fergit residual 0` writes it"):
+    with pytest.raises(FergitError, match="no.npz: no such file; models/ has "):
         peers.measure(*faces, tmp_path, 1, 1)
 
 

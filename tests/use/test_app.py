@@ -324,7 +324,7 @@ def test_a_port_that_is_taken_is_one_line(served, capsys):
 
 def test_a_missing_network_is_one_line(monkeypatch, tmp_path, capsys):
     assert command.main(["--network", str(tmp_path / "none.onnx")]) == 1
-    said = f"error: {tmp_path}/none.onnx: no such file; `python src/run.py ship fergit residual 0` writes it"
+    said = f"error: {tmp_path}/none.onnx: no such file; models/ has "
     err = capsys.readouterr().err
     assert err.startswith(said) and err.count("\n") == 1
 

@@ -124,7 +124,7 @@ def test_the_better_recipes_network_takes_the_place_of_the_papers():
 
 
 def test_what_is_no_such_file_is_named(tmp_path):
-    with pytest.raises(FergitError, match="no such file; `python src/run.py ship"):
+    with pytest.raises(FergitError, match="no such file; models/ has"):
         shipped.load_network(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("hello")
     with pytest.raises(FergitError, match=r"text\.npz: not a file that ship wrote"):

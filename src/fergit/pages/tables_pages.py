@@ -4,7 +4,7 @@ import pandas as pd
 
 from fergit.core import paths
 from fergit.core.files import read_json
-from fergit.pages.present import FAILED, accuracy, markdown, percent, points, score, title
+from fergit.pages.present import FAILED, TITLES, accuracy, markdown, percent, points, score, title
 
 NO_CLAIM = "not in the paper"
 FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
@@ -86,12 +86,12 @@ def _difference(claim):
 
 
 def compute():
-    """What the trainings cost, from runs/; the drawn faces, which everybody trains, are left out."""
+    """What the trainings cost, from runs/, without the drawn faces, which everybody trains, and the user's own data."""
     costs = {}
     for file in sorted(paths.RUNS.rglob("*.json")):
         group, model, *_ = file.relative_to(paths.RUNS).with_suffix("").parts
         is_study = group == "studies"
-        if group != "synthetic":
+        if is_study or group in TITLES.keys() - {"synthetic"}:
             runs = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
             key = "all studies" if is_study else f"{title(group)}, {model}"
             costs.setdefault(key, []).extend(runs if is_study else [runs])

@@ -33,8 +33,10 @@ def collect():
             raise FergitError(f"the paper has no claim {min(unknown)!r}")
         return ", ".join(tables_pages.number(claims[name], "ours") for name in ids if name in claims) or "–"
 
+    replicated = {name: report for name, report in reports.items() if name in TITLES}  # without the user's own data
     return {
         "reports": reports,
+        "replicated": replicated,
         "studies": found,
         "defined": read(paths.STUDIES)["studies"],
         "leaks": _by_dataset("leaks"),
@@ -43,7 +45,7 @@ def collect():
         "persons": _persons(found, read(paths.PARAMS)["evaluate"]),
         "ours": ours,
         "table": {
-            "headline": tables_pages.headline(reports, found),
+            "headline": tables_pages.headline(replicated, found),
             "claims": tables_pages.claims(reports),
             "compute": tables_pages.compute(),
             "studies": markdown(tables_studies.overview(found)),

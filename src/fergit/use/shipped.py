@@ -40,11 +40,10 @@ def find(network: str | Path, suffix=".onnx") -> Path:
         path = paths.MODELS / f"{network}{suffix}"
     if path.is_file():
         return path
-    names = ", ".join(sorted(other.stem for other in paths.MODELS.glob(f"*{suffix}"))) or "none"
-    dataset, _, model = path.stem.rpartition("-")
-    run = f"{dataset} {model}" if dataset and path.parent == paths.MODELS else " ".join(SHIPPED)
+    there = sorted(other.stem for other in paths.MODELS.glob(f"*{suffix}") if not other.stem.startswith("face-"))
     raise FergitError(
-        f"{paths.relative(path)}: no such file; `python src/run.py ship {run} 0` writes it; models/ has {names}"
+        f"{paths.relative(path)}: no such file; models/ has {', '.join(there) or 'none'}; "
+        "`python src/run.py ship DATASET NETWORK SEED` writes more"
     )
 
 
