@@ -130,7 +130,7 @@ def test_a_picture_beyond_opencv_or_the_memory_is_one_line(monkeypatch, error):
 
 
 def test_what_is_no_network(tmp_path):
-    with pytest.raises(FergitError, match=r"none\.onnx: no such file; `python src/run.py ship"):
+    with pytest.raises(FergitError, match=r"none\.onnx: no such file; models/ has "):
         ExpressionRecognizer(tmp_path / "none.onnx")
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(FergitError, match=r"text\.onnx: not a network that `python"):
