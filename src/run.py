@@ -11,7 +11,7 @@ import sys
 try:
     from fergit.core import paths
     from fergit.core.errors import FergitError
-    from fergit.core.files import keep_newest, read_json, write_text
+    from fergit.core.files import keep_newest, write_text
     from fergit.core.params import stage_params, tracked_params
     from fergit.runner import schema, variants
     from fergit.runner.command import one_line
@@ -112,10 +112,11 @@ def ship(dataset, model, seed):
     """Write a trained network as models/<dataset>-<model>.npz and .onnx."""
     from fergit.use import shipped
 
-    stem = paths.relative(shipped.ship(dataset, model, seed))
-    name = stem.removeprefix("models/")
-    print(f"wrote {stem}.npz and .onnx; `python src/predict.py --network {name} photo.jpg` uses it")
-    if not read_json(paths.results(dataset, model, seed) / "training.json", ("trained",), "")["trained"]:
+    stem, training = shipped.ship(dataset, model, seed)
+    print(
+        f"wrote {paths.relative(stem)}.npz and .onnx; `python src/predict.py --network {stem.name} photo.jpg` uses it"
+    )
+    if not training["trained"]:
         print(
             "note: this network did not learn: on validation it hardly beats naming the largest class", file=sys.stderr
         )

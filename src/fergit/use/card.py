@@ -43,7 +43,7 @@ def load(dataset, model, seed=0):
     """
     file = shipped.file(dataset, model, ".npz")
     if not file.exists():
-        network, about = shipped.prepare(dataset, model, seed)
+        network, _, about = shipped.prepare(dataset, model, seed)
         return shipped.as_shipped(network, about), about | {"files": False}
     about = shipped.read_about(file)
     if about["dataset"] != dataset:

@@ -48,24 +48,24 @@ def find(network: str | Path, suffix=".onnx") -> Path:
 
 
 def ship(dataset, model, seed):
-    """Write the two files of a finished training, and return their paths without suffix.
+    """Write the two files of a finished training; return their paths without suffix, and its training.json.
 
     Its weights and predictions.csv must be there, and the package onnx (``pip install .[export]``).
     """
-    network, about = prepare(dataset, model, seed)
+    network, training, about = prepare(dataset, model, seed)
     stem = file(dataset, model, "")
     save_network(network, about, stem)
-    return stem
+    return stem, training
 
 
 def prepare(dataset, model, seed):
-    """A trained network, and what its files are to say of it: (keras.Model, dict)."""
+    """A trained network, its training.json, and what its files are to say of it: (keras.Model, dict, dict)."""
     from fergit.analysis.calibration import temperature
     from fergit.engine.trained import SUMMARY, load_trained
 
     network, training = load_trained(dataset, model, seed)
     fitted = temperature(predictions_of(dataset, model, seed, "validation"))
-    return network, {name: training[name] for name in SUMMARY} | {"temperature": round(fitted, 4)}
+    return network, training, {name: training[name] for name in SUMMARY} | {"temperature": round(fitted, 4)}
 
 
 def predictions_of(dataset, model, seed, split):

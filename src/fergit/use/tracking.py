@@ -33,10 +33,10 @@ class Tracker:
         for row, place in enumerate(places):
             speed = np.zeros(2)
             if numbers[row]:
-                before, then, speed = self.persons[numbers[row]]
+                last, then, speed = self.persons[numbers[row]]
                 lasting = seconds - then
                 if lasting > 0:
-                    speed = KEPT * speed + (1 - KEPT) * (place - before)[:2] / lasting
+                    speed = KEPT * speed + (1 - KEPT) * (place - last)[:2] / lasting
             else:
                 self.count += 1
                 numbers[row] = self.count
