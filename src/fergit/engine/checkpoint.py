@@ -94,11 +94,13 @@ def find_checkpoint(folder, key):
 
 
 def read_arrays(file):
-    """All arrays of a file of ours, its ``state`` as a dict; None, and the file set aside, where it is damaged."""
+    """All arrays of a file of ours, its ``state`` as a dict; None where it is missing, or damaged and now set aside."""
     try:
         with np.load(file, allow_pickle=False) as opened:
             arrays = {name: opened[name] for name in opened.files}
         return arrays | {"state": json.loads(str(arrays["state"]))}
+    except FileNotFoundError:  # or removed by another process since it was listed
+        return None
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         aside = file.with_suffix(".damaged")
         os.replace(file, aside)
@@ -198,7 +200,7 @@ class Resumable(keras.callbacks.Callback):
         progress.line(
             f"{self.title} | epoch {epoch + 1}/{self.epochs} | loss {row['loss']:.3f} accuracy {row['accuracy']:.3f} | "
             f"validation accuracy {row['val_accuracy']:.3f}, best {training.best_val_accuracy:.3f} "
-            f"(epoch {training.best_epoch}) | {_duration(took)}, at most {left} left"
+            f"(epoch {training.best_epoch}) | {_duration(took)} an epoch, at most {left} left"
         )
 
     def save(self):

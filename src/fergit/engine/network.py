@@ -48,10 +48,11 @@ def build_network(
         trainable parameters). ``literal``: after each pair (p. 75). ``reconstructed``: after each pair that no residual
         block follows (the residual network then has 9,766,391 in all).
     first_kernels : pair of int
-        Kernel sizes of the first pair. The text gives 5x5 to "the first layer" (p. 77), the count to both of the pair.
+        Kernel sizes of the first pair. The text gives 5x5 to "the first layer" (p. 77); the parameter count fits if
+        both layers have it.
     poolings : int
-        How many pairs are followed by 2x2 max pooling, counted from the first. All six (p. 75) fit when they round up
-        (48-24-12-6-3-2-1), but did not learn in 20 epochs with our dropout. Fewer round down.
+        How many pairs are followed by 2x2 max pooling, counted from the first. With six (p. 75), sizes are rounded up
+        (48-24-12-6-3-2-1); with fewer, down.
     dropout, dropout_last : float
         Rates after pairs 1-5 (or a list of five rates) and after pair 6 (p. 78: 0.3 "in the early layers", 0.4).
     batch_norm_momentum : float

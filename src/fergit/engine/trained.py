@@ -144,7 +144,7 @@ def train_and_test(model, faces, params, dataset, seed):
     sections = {name: params[name] for name in ("network", "augmentation", "train")}
     seen, settings = faces.take(faces.split != "test"), params["train"]
     file = paths.outcome(dataset, model, seed, training_key(dataset, model, faces, sections, seed))
-    arrays = read_arrays(file) if file.exists() else None
+    arrays = read_arrays(file)
     if arrays is not None:
         return _outcome(arrays["state"], arrays, params["predict"]["mirror"])
     keras.utils.clear_session()
