@@ -25,6 +25,13 @@ except ModuleNotFoundError as missing:
 def check():
     """Check params.yaml and studies/params.yaml."""
     variants.check_studies()
+    params = load_params()
+    for name in params["datasets"]:
+        changed = [
+            f"{section}.{key}" for section, values in (params[name]["overrides"] or {}).items() for key in values or ()
+        ]
+        if changed:
+            print(f"note: {name} has its own {', '.join(changed)}; change these in its block of params.yaml")
     # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 

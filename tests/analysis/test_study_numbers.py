@@ -27,14 +27,16 @@ SPLITS = {"vary": "synthetic.split.seed"}
 def made_up(groups):
     """Two variants of three trainings, the second better by a tenth."""
     rows, images = [], []
-    for variant, hits in (("a", (5, 6, 7)), ("b", (6, 7, 9))):
+    for variant, hits in (("a", (5, 6, 7)), ("b", (6, 7, 9))):  # on validation two images fewer are right
         for seed, right in enumerate(hits):
             rows.append((variant, "basic", seed, 0.5, 0.6, True, right / 10, 10))
-            for i in range(10):
-                images.append((variant, "basic", seed, f"i{i}", groups[i], "x", *((0.9, 0.1) if i < right else (0, 1))))
+            for part, count in (("validation", right - 2), ("test", right)):
+                for i in range(10):
+                    guess = (0.9, 0.1) if i < count else (0, 1)
+                    images.append((variant, "basic", seed, part, f"i{i}", groups[i], "x", *guess))
     keys = ["variant", "network", "seed"]
     columns = ["validation_accuracy", "train_accuracy", "trained", "accuracy", "n_test"]
-    predictions = pd.DataFrame(images, columns=[*keys, "sample_id", "group", "label", "p_x", "p_y"])
+    predictions = pd.DataFrame(images, columns=[*keys, "split", "sample_id", "group", "label", "p_x", "p_y"])
     return predictions, pd.DataFrame(rows, columns=[*keys, *columns])
 
 
@@ -51,12 +53,12 @@ def test_variants_are_compared_with_the_first():
     [row] = found["against_first"]
     assert row["difference"] == 0.133333 and row["low"] <= 0.133333 <= row["high"]
     assert row["p"] == pytest.approx(stats.ttest_rel([6, 7, 9], [5, 6, 7]).pvalue, abs=1e-6)
-    assert found["variants"][0]["named"] == {"x": 0.6, "y": None}  # 18 of 30 images; none is of y
+    assert found["variants"][0]["named"] == {"x": 0.4, "y": None}  # 12 of 30 images; none is of y
     macro_f1 = np.mean([2 * n / (10 + n) / 2 for n in (5, 6, 7)])
     assert found["variants"][0]["macro_f1"] == pytest.approx(macro_f1, abs=1e-6)
     assert tables_studies.variants(found).loc["b", "test accuracy"].startswith("73.3 % (")
     assert tables_studies.comparisons(found).loc["b less a", "points"] == "+13.3"
-    assert tables_studies.splits(found) is None and tables_studies.named(found).loc[("basic", "b"), "x"] == 0.73
+    assert tables_studies.splits(found) is None and tables_studies.named(found).loc[("basic", "b"), "x"] == 0.53
 
 
 def test_classes_and_variants_may_be_numbers(tmp_path):
@@ -68,12 +70,12 @@ def test_classes_and_variants_may_be_numbers(tmp_path):
         "label": {"x": "1"},
         "sample_id": {f"i{i}": f"0{i}" for i in range(10)},
     }
-    tables = predictions.assign(split="test").replace(names), trainings.replace({"variant": names["variant"]})
+    tables = predictions.replace(names), trainings.replace({"variant": names["variant"]})
     for name, table in zip(studies.TABLES, tables, strict=True):
         write_table(tmp_path / f"{name}.csv", table.rename(columns={"p_x": "p_1", "p_y": "p_2"}))
     found = summed_up(*studies.read(tmp_path))
     assert [row["variant"] for row in found["variants"]] == ["0.10", "0.2"]
-    assert found["variants"][0]["named"] == {"1": 0.6, "2": None}
+    assert found["variants"][0]["named"] == {"1": 0.4, "2": None}
     assert [row["macro_f1"] for row in found["variants"]] == [row["macro_f1"] for row in expected["variants"]]
 
 
@@ -144,7 +146,7 @@ def test_two_networks_are_compared_over_the_splits():
     assert found["draws"]["basic"]["by_person"] == {"known": [30, 30], "new": [10, 30]}
     assert studies.between(*found["draws"].values(), EVALUATE) == pytest.approx((8 / 60, 0, 16 / 60))
 
-    other = [both[0].replace({"sample_id": {"i1": "i11"}}).iloc[:60], predictions]
+    other = [both[0].replace({"sample_id": {"i1": "i11"}}).iloc[:120], predictions]
     with pytest.raises(FergitError, match="the basic and the residual network have not the same tests"):
         summed_up(pd.concat(other), both[1], **changes)
 
@@ -180,6 +182,7 @@ def test_random_splits_judge_the_papers_claims_on_ckplus():
     tests = [(f"{split}", "residual", 0, f"i{i}", "", name) for split in range(3) for i, name in enumerate(classes)]
     predictions = pd.DataFrame(tests, columns=["variant", "network", "seed", "sample_id", "group", "label"])
     predictions[[f"p_{name}" for name in classes]] = np.tile(np.eye(len(classes)), (3, 1))
+    predictions = pd.concat([predictions.assign(split=part) for part in ("validation", "test")], ignore_index=True)
     trainings = predictions.drop_duplicates("variant")[["variant", "network", "seed"]]
     trainings = trainings.assign(validation_accuracy=1.0, train_accuracy=1.0, trained=True, accuracy=1.0, n_test=7)
     changes = {"dataset": "ckplus", "models": ["residual"], "vary": "ckplus.split.seed"}

@@ -90,7 +90,7 @@ def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
         found, paper = outcome.metrics, claims.paper_table(dataset, model, protocol)
         models[model] = {
             **{
-                name: {"mean": found[name]["mean"], "sd": found[name]["sd"]}
+                name: {part: found[name][part] for part in ("mean", "sd", "per_seed")}
                 | dict(zip(("low", "high"), found[name][key], strict=True))
                 for name in ("accuracy", "macro_f1")
             },

@@ -17,14 +17,11 @@ TABLES = {  # what the study leaves, and what is read of it
 
 
 def read(folder):
-    """The tables of a study's folder: predictions of the test set, trainings; or FergitError."""
+    """The tables of a study's folder: predictions of validation and test set, trainings; or FergitError."""
     remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
     texts = dict.fromkeys(("variant", "group", "sample_id", "label"), str)  # a class may be called 1, a variant 0.5
     options = {"dtype": texts, "keep_default_na": False}
-    predictions, trainings = (
-        read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items()
-    )
-    return predictions[predictions["split"] == "test"].drop(columns="split"), trainings
+    return tuple(read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items())
 
 
 def summary(name, study, predictions, trainings, evaluate, protocol=None):
@@ -33,6 +30,9 @@ def summary(name, study, predictions, trainings, evaluate, protocol=None):
     `study` is its entry in studies/params.yaml, the tables are those of `read`, `evaluate` is that section of
     params.yaml, `protocol` says how params.yaml splits CK+, where the study does not.
     """
+    validated, tested = (
+        predictions[predictions["split"] == part].drop(columns="split") for part in ("validation", "test")
+    )
     draws = study["vary"].endswith((".seed", ".fold"))  # its values are equals, so that their mean says something
     protocol = study["set"].get(f"{study['dataset']}.split.protocol", protocol)
     paper = {network: _paper(study["dataset"], network, protocol) for network in study["models"]}
@@ -42,11 +42,11 @@ def summary(name, study, predictions, trainings, evaluate, protocol=None):
             **{key: study[key] for key in ("question", "dataset", "set", "vary")},
             "confidence_level": evaluate["confidence_level"],
             "paper": paper,
-            "variants": by_variant(predictions, trainings, evaluate["confidence_level"]),
-            "draws": over_draws(predictions, trainings, evaluate, paper) if draws else {},
-            "networks": networks_over_draws(predictions, trainings, evaluate) if draws else None,
-            "against_first": [] if draws else against_first(predictions, trainings, evaluate),
-            "claims": claims.records(claims.check(study["dataset"], {}, evaluate, "frames", predictions))
+            "variants": by_variant(validated, tested, trainings, evaluate["confidence_level"]),
+            "draws": over_draws(tested, trainings, evaluate, paper) if draws else {},
+            "networks": networks_over_draws(tested, trainings, evaluate) if draws else None,
+            "against_first": [] if draws else against_first(tested, trainings, evaluate),
+            "claims": claims.records(claims.check(study["dataset"], {}, evaluate, "frames", tested))
             if draws and protocol == "frames"
             else [],
         }
@@ -59,17 +59,17 @@ def _paper(dataset, network, protocol):
     return table and {"accuracy": table["accuracy"], "named": published.named_per_image(table)}
 
 
-def by_variant(predictions, trainings, level):
-    """The test scores of each variant and network over its trainings: list of dict.
+def by_variant(validated, tested, trainings, level):
+    """The scores of each variant and network over its trainings: list of dict.
 
     ``variant``, ``network``, ``trainings``, ``failed`` (how many never left the class prior); ``mean``, ``sd``, ``low``
-    and ``high`` (Student's t) of the accuracy; means of ``macro_f1``, ``validation`` and ``training`` accuracy;
-    ``named``: by class, how many images get its label for each image of it. NaN and None where there is too little.
+    and ``high`` (Student's t) of the test accuracy; means of ``macro_f1`` on the test set and of ``validation`` and
+    ``training`` accuracy; ``named``: by class, how many validation images get its label for each validation image of
+    it. NaN and None where there is too little.
     """
     rows = []
     for (variant, network), group in trainings.groupby(["variant", "network"], sort=False):
         ends = over_seeds(group["accuracy"], level) or (None, None)
-        tested = _of(predictions, variant, network)
         rows.append(
             {
                 "variant": variant,
@@ -79,10 +79,10 @@ def by_variant(predictions, trainings, level):
                 "mean": group["accuracy"].mean(),
                 "sd": group["accuracy"].std(),
                 **dict(zip(("low", "high"), ends, strict=True)),
-                "macro_f1": metrics.macro_f1(metrics.confusions(tested)).mean(),
+                "macro_f1": metrics.macro_f1(metrics.confusions(_of(tested, variant, network))).mean(),
                 "validation": group["validation_accuracy"].mean(),
                 "training": group["train_accuracy"].mean(),
-                "named": metrics.named_per_image(tested),
+                "named": metrics.named_per_image(_of(validated, variant, network)),
             }
         )
     return rows

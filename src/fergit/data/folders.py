@@ -6,6 +6,7 @@ from collections import Counter
 import cv2
 import numpy as np
 
+from fergit.core import progress
 from fergit.core.errors import FergitError
 from fergit.core.faces import make_faces
 from fergit.data import detection, images, notes
@@ -19,6 +20,7 @@ PARTS = {  # by the name of a folder, in lower case
 }
 FEWEST, MOST = 2, 256  # classes; a label is one byte
 NEEDED = 3  # images of a class: one for each part
+OFTEN = 500  # pictures between two lines of progress; looking for faces, half a minute to a minute
 
 
 def part_and_class(name):
@@ -43,7 +45,10 @@ def read(path, dataset, own):
         left_out += [f"left out by images.classes: {number:,} of {folder}" for folder, number in unwanted.items()]
         people = _people(archive.name, classes, own.get("person"))
         faces, unread, faceless = {}, [], []
-        for name, face in ordered_map(_Reader(own["crop"] == "face"), archive.read_all(classes), ahead=16):
+        several = ordered_map(_Reader(own["crop"] == "face"), archive.read_all(classes), ahead=16)
+        for number, (name, face) in enumerate(several, start=1):
+            if number % OFTEN == 0:
+                progress.line(f"{dataset}: {number:,} of {len(classes):,} pictures read")
             if isinstance(face, np.ndarray):
                 faces[name] = face
             else:

@@ -66,4 +66,5 @@ def _title(path):
         raise FergitError(f"{paths.relative(path)}: not a notebook ({type(error).__name__}); `dvc repro` it") from None
     parts = path.relative_to(paths.RESULTS).parts[1:-1]
     about = [TITLES.get(part, part.replace("-", " ")) for part in parts if not part[0].isdigit()]  # not 02-train/
-    return ": ".join(filter(None, [titles[0].lstrip("# ") if titles else path.stem, ", ".join(about)]))
+    title = titles[0].lstrip("# ") if titles else path.stem
+    return f"{title}{'' if title.endswith('?') else ':'} {', '.join(about)}" if about else title

@@ -83,7 +83,7 @@ def learning(histories):
     table, names = pd.concat(histories), {"accuracy": "training, as augmented", "val_accuracy": "validation"}
     last = table["epoch"].max()
     table = table.melt(["network", "seed", "epoch"], list(names), var_name="part", value_name="share")
-    look = {"height": 3.6, "aspect": 1.3, "facet_kws": {"sharey": False}, "errorbar": ("pi", 100)}
+    look = {"height": 3.6, "aspect": 1.3, "errorbar": ("pi", 100)}
     look |= {"marker": "o"} if last < 30 else {}  # a line of one epoch would not be seen
     with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
         grid = sns.relplot(table.replace(names), x="epoch", y="share", hue="network", col="part", kind="line", **look)

@@ -84,11 +84,13 @@ def _by_dataset(kind):
 
 
 def _first_reading():
-    """metrics.json of an earlier version, by the two folders that they lie in."""
+    """metrics.json of an earlier version, by the two folders that they lie in, and what training.json has beside it."""
     found = {}
     for path in sorted((paths.RESULTS / "first-reading").glob("*/*/metrics.json")):
         remedy = "`git checkout results/first-reading` brings it back"
-        found.setdefault(path.parts[-3], {})[path.parts[-2]] = read_json(path, (), remedy)
+        training = path.with_name("training.json")
+        both = (read_json(file, (), remedy) for file in (path, training) if file.exists())
+        found.setdefault(path.parts[-3], {})[path.parts[-2]] = {key: file[key] for file in both for key in file}
     return found
 
 

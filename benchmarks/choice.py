@@ -1,0 +1,42 @@
+"""Which trained network to ship: FERGIT's validation images as they are, and as photographs often are.
+
+``PYTHONPATH=src python benchmarks/choice.py`` after the trainings that it names; it writes the table of README.md.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from fergit.analysis.alterations import ALTERATIONS
+from fergit.core import files
+from fergit.core.faces import load_processed
+from fergit.engine.prediction import predict
+from fergit.engine.trained import load_trained
+from fergit.pages.present import markdown, percent, title
+from fergit.pages.templates import with_block
+
+README = Path(__file__).parent / "README.md"
+BEGIN, END = "<!-- choice:begin -->", "<!-- choice:end -->"
+NETWORKS = ("fergit", 0), ("fergit", 1), ("fergit", 2), ("fergit_best", 0)  # all residual
+WORSE = {"half the light": ("dark", 0.5), "half the contrast": ("flat", 0.5), "32 pixels a side": ("small", 32)}
+
+
+def measure(dataset, seed):
+    """A network's row of the table: its accuracies on validation images, and their mean."""
+    network, _ = load_trained(dataset, "residual", seed)
+    faces = load_processed(dataset, ("validation",))
+    several = {"as they are": faces.images}
+    several |= {name: ALTERATIONS[kind](faces.images, strength) for name, (kind, strength) in WORSE.items()}
+    right = {name: (predict(network, images).argmax(axis=1) == faces.labels).mean() for name, images in several.items()}
+    shares = right | {"mean of the four": sum(right.values()) / len(right)}
+    return {"network": f"{title(dataset)}, seed {seed}"} | {name: percent(share) for name, share in shares.items()}
+
+
+def main():
+    table = markdown(pd.DataFrame([measure(*network) for network in NETWORKS]))
+    files.write_text(README, with_block(README, BEGIN, END, table))
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
