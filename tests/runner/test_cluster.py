@@ -31,7 +31,7 @@ STUDY = """studies:
     dataset: synthetic
     models: [basic]
     seeds: [0, 1]
-    set: {{train.epochs: 2}}
+    set: {{train.epochs: 5}}
     vary: train.learning_rate
     values: {rates}
 """
@@ -152,11 +152,18 @@ def test_what_a_node_without_the_shared_folder_trained_comes_back(monkeypatch, t
 @pytest.fixture
 def several():
     """Four nodes of two cores each beside a head that has none."""
+    with cluster_of(4) as nodes:
+        yield nodes
+
+
+@contextlib.contextmanager
+def cluster_of(number, **settings):
+    """So many nodes with all of this machine's cores each, beside a head that has none; `settings` are Ray's own."""
     pytest.importorskip("ray", reason="Ray is not installed: make setup CLUSTER=1")
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    for _ in range(4):
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": settings})
+    for _ in range(number):
         nodes.add_node(num_cpus=len(os.sched_getaffinity(0)))
     yield nodes
     with contextlib.suppress(Exception):
@@ -221,7 +228,7 @@ def test_a_study_comes_out_the_same_while_a_node_is_killed(clone, several):
     clone.forget_checkpoints()
 
     process = start(clone, several, "study", "eight")
-    trains = lambda: re.search(r"pid=(\d+).* epoch 1/2", process.log.read_text())  # noqa: E731
+    trains = lambda: re.search(r"pid=(\d+).* epoch 2/5", process.log.read_text())  # noqa: E731
     wait_for(trains)
     worker = psutil.Process(int(trains()[1]))
     worker.parent().kill()  # the node of that training
@@ -230,7 +237,7 @@ def test_a_study_comes_out_the_same_while_a_node_is_killed(clone, several):
     status, text = said(process)
     assert status == 0, text
     assert study(clone, "eight") == here
-    assert "[8 of 8]" in text
+    assert "[8 of 8]" in text and re.search(r"resumed after epoch [2-4]\b", text)  # on another node, from the same folder
 
 
 @pytest.mark.corners
@@ -271,7 +278,7 @@ def test_a_lost_head_is_one_line_and_what_was_done_is_taken_up(clone, several):
     assert status == 1 and text.splitlines()[-1].startswith("error: the Ray cluster at "), text
     done = len(outcomes())
     status, text = said(start(clone, None, "study", "eight"))
-    assert status == 0 and text.count("| epoch 2/2") <= 8 - done, text
+    assert status == 0 and text.count("| epoch 5/5") <= 8 - done, text
 
 
 @pytest.mark.corners
@@ -290,3 +297,12 @@ def test_a_training_that_takes_too_much_memory_is_named(clone, several):
     status, text = said(process)
     assert status == 1 and "most likely for lack of memory: lower train.batch_size" in text.splitlines()[-1], text
     assert len(tried) == 2 * (1 + cluster.RETRIES)
+
+
+@pytest.mark.corners
+def test_rays_own_memory_monitor_names_the_training(clone):
+    """Its limit is below what the machine uses anyway, so it ends every training."""
+    clone.forget_checkpoints()
+    with cluster_of(1, memory_usage_threshold=0.01, memory_monitor_refresh_ms=250) as nodes:
+        status, text = said(start(clone, nodes, "cluster", "two"))
+    assert status == 1 and "most likely for lack of memory: lower train.batch_size" in text.splitlines()[-1], text
