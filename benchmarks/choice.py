@@ -1,6 +1,6 @@
 """Which trained network to ship: FERGIT's validation images as they are, and as photographs often are.
 
-``PYTHONPATH=src python benchmarks/choice.py`` after the trainings that it names; it writes the table of README.md.
+``PYTHONPATH=src python benchmarks/choice.py`` after the trainings that it names; it writes choice.json and the table of README.md.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from fergit.engine.trained import load_trained
 from fergit.pages.present import markdown, percent, title
 from fergit.pages.templates import with_block
 
-README = Path(__file__).parent / "README.md"
+README, RESULTS = (Path(__file__).with_name(name) for name in ("README.md", "choice.json"))
 BEGIN, END = "<!-- choice:begin -->", "<!-- choice:end -->"
 NETWORKS = ("fergit", 0), ("fergit", 1), ("fergit", 2), ("fergit_best", 0)  # all residual
 WORSE = {"half the light": ("dark", 0.5), "half the contrast": ("flat", 0.5), "32 pixels a side": ("small", 32)}
@@ -27,13 +27,16 @@ def measure(dataset, seed):
     faces = load_processed(dataset, ("validation",))
     several = {"as they are": faces.images}
     several |= {name: ALTERATIONS[kind](faces.images, strength) for name, (kind, strength) in WORSE.items()}
-    right = {name: (predict(network, images).argmax(axis=1) == faces.labels).mean() for name, images in several.items()}
-    shares = right | {"mean of the four": sum(right.values()) / len(right)}
-    return {"network": f"{title(dataset)}, seed {seed}"} | {name: percent(share) for name, share in shares.items()}
+    shares = {
+        name: float((predict(network, images).argmax(axis=1) == faces.labels).mean()) for name, images in several.items()
+    }
+    return {"network": f"{title(dataset)}, seed {seed}"} | shares | {"mean of the four": sum(shares.values()) / 4}
 
 
 def main():
-    table = markdown(pd.DataFrame([measure(*network) for network in NETWORKS]))
+    rows = [measure(*network) for network in NETWORKS]
+    files.write_json(RESULTS, rows)
+    table = markdown(pd.DataFrame(rows).map(lambda value: value if isinstance(value, str) else percent(value)))
     files.write_text(README, with_block(README, BEGIN, END, table))
     print(table)
 

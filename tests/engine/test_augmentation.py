@@ -75,6 +75,12 @@ def test_looks_are_off_unless_asked_for():
     assert augmentation.epoch_photometric(10, 0, 1, SETTINGS) is None
 
 
+def test_noise_is_normal():
+    """By its moments: uniform noise would have a fourth one of 1.8."""
+    assert abs(augmentation.NORMAL.mean()) < 1e-6
+    assert [(augmentation.NORMAL.astype(float) ** n).mean() for n in (2, 4)] == pytest.approx([1, 3], rel=2e-3)
+
+
 def test_light_and_noise_and_erasing_are_within_their_ranges():
     light = looked(light=0.5).mean((1, 2, 3))
     assert 0.2 <= light.min() < 0.21 and 0.78 < light.max() <= 0.8001  # half to double

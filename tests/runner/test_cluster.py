@@ -151,7 +151,7 @@ def test_what_a_node_without_the_shared_folder_trained_comes_back(monkeypatch, t
 
 @pytest.fixture
 def several():
-    """Four nodes of two cores each beside a head that has none."""
+    """Four nodes."""
     with cluster_of(4) as nodes:
         yield nodes
 
@@ -165,9 +165,11 @@ def cluster_of(number, **settings):
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": settings})
     for _ in range(number):
         nodes.add_node(num_cpus=len(os.sched_getaffinity(0)))
-    yield nodes
-    with contextlib.suppress(Exception):
-        nodes.shutdown()
+    try:
+        yield nodes
+    finally:
+        with contextlib.suppress(Exception):
+            nodes.shutdown()
 
 
 @pytest.fixture(scope="module")

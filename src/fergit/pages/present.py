@@ -4,10 +4,10 @@ import pandas as pd
 
 TITLES = {
     "fergit": "FERGIT",
-    "fergit_best": "FERGIT, better recipe",
+    "fergit_best": "FERGIT, our recipe",
     "ckplus": "CK+",
     "fer2013": "FER2013",
-    "fer2013_best": "FER2013, better recipe",
+    "fer2013_best": "FER2013, our recipe",
     "synthetic": "Synthetic faces",
 }
 HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*

@@ -87,14 +87,17 @@ def _difference(claim):
 
 def compute():
     """What the trainings cost, from runs/, without the drawn faces, which everybody trains, and the user's own data."""
-    costs = {}
+    costs, seen = {}, set()
     for file in sorted(paths.RUNS.rglob("*.json")):
         group, model, *_ = file.relative_to(paths.RUNS).with_suffix("").parts
         is_study = group == "studies"
         if is_study or group in TITLES.keys() - {"synthetic"}:
             runs = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
-            key = "all studies" if is_study else f"{title(group)}, {model}"
-            costs.setdefault(key, []).extend(runs if is_study else [runs])
+            key = "studies, what they add" if is_study else f"{title(group)}, {model}"
+            for run in runs if is_study else [runs]:
+                if (one := (run["seconds"], run["device"])) not in seen:  # a study takes up runs that there are
+                    costs.setdefault(key, []).append(run)
+                seen.add(one)
     rows = []
     for what, runs in costs.items():
         hours = sum(run["seconds"] for run in runs) / 3600

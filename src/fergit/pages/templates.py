@@ -38,7 +38,7 @@ def fill(folder, name, values):
         return environment.get_template(name).render(values, rests_on=_rests_on, verdict=_verdict)
     except TemplateSyntaxError as error:
         raise FergitError(f"{source}, line {error.lineno}: {error.message}") from None
-    except (UndefinedError, FergitError, KeyError, TypeError) as error:
+    except (UndefinedError, FergitError, KeyError, TypeError, ValueError) as error:
         frames = reversed(traceback.extract_tb(error.__traceback__))
         line = next((frame.lineno for frame in frames if frame.filename.endswith(name)), 1)
         known = isinstance(error, UndefinedError | FergitError)

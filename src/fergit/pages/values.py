@@ -84,13 +84,13 @@ def _by_dataset(kind):
 
 
 def _first_reading():
-    """metrics.json of an earlier version, by the two folders that they lie in, and what training.json has beside it."""
+    """metrics.json of an earlier version, by the two folders that they lie in, and ``training``, the training.json beside it."""
     found = {}
     for path in sorted((paths.RESULTS / "first-reading").glob("*/*/metrics.json")):
         remedy = "`git checkout results/first-reading` brings it back"
         training = path.with_name("training.json")
-        both = (read_json(file, (), remedy) for file in (path, training) if file.exists())
-        found.setdefault(path.parts[-3], {})[path.parts[-2]] = {key: file[key] for file in both for key in file}
+        about = {"training": read_json(training, (), remedy)} if training.exists() else {}
+        found.setdefault(path.parts[-3], {})[path.parts[-2]] = read_json(path, (), remedy) | about
     return found
 
 

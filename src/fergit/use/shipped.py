@@ -1,4 +1,4 @@
-"""Trained networks to be used: two small files each in ``models/``, written by `ship`, read by Keras and by OpenCV.
+"""Trained networks to be used: two files each in ``models/``, written by `ship`, read by Keras and by OpenCV.
 
 ``fergit-residual`` comes with the repository; ``python src/run.py ship <dataset> <model> <seed>`` adds others, with
 classes of their own. The .npz holds the weights for Keras, the .onnx the whole network for everything else.
@@ -21,7 +21,7 @@ from fergit.core.errors import FergitError
 from fergit.core.files import write_arrays, write_atomically
 
 SHIPPED = "fergit", "residual"  # the network that comes with the repository
-INSTEAD = {"fergit_best": "fergit", "fer2013_best": "fer2013"}  # the better recipe's network takes the paper's place
+INSTEAD = {"fergit_best": "fergit", "fer2013_best": "fer2013"}  # by our recipe; it takes the place of the paper's
 OPSET = 15  # old enough for OpenCV, new enough for all layers
 
 
