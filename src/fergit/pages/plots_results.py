@@ -116,7 +116,7 @@ def study(trainings, found):
             label = f"paper, {name}, {100 * theirs['accuracy']:.0f} %"
             ax.axhline(theirs["accuracy"], color=PAPER, linestyle="--", label=label)
     ax.set(xlabel=found["vary"], ylabel="test accuracy")
-    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 

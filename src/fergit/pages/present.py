@@ -8,7 +8,7 @@ TITLES = {
     "ckplus": "CK+",
     "fer2013": "FER2013",
     "fer2013_best": "FER2013, our recipe",
-    "synthetic": "Synthetic faces",
+    "synthetic": "Drawn faces",
 }
 HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*
 HEADINGS |= {name: name.capitalize() for name in ("reconstruction", "results", "studies")}
