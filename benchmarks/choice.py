@@ -1,6 +1,6 @@
 """Which trained network to ship: FERGIT's validation images as they are, and as photographs often are.
 
-``PYTHONPATH=src python benchmarks/choice.py`` after the trainings that it names; it writes choice.json and the table of README.md.
+``PYTHONPATH=src python benchmarks/choice.py`` after its trainings; it writes choice.json and README.md's table.
 """
 
 from pathlib import Path
@@ -28,7 +28,8 @@ def measure(dataset, seed):
     several = {"as they are": faces.images}
     several |= {name: ALTERATIONS[kind](faces.images, strength) for name, (kind, strength) in WORSE.items()}
     shares = {
-        name: float((predict(network, images).argmax(axis=1) == faces.labels).mean()) for name, images in several.items()
+        name: float((predict(network, images).argmax(axis=1) == faces.labels).mean())
+        for name, images in several.items()
     }
     return {"network": f"{title(dataset)}, seed {seed}"} | shares | {"mean of the four": sum(shares.values()) / 4}
 

@@ -88,7 +88,8 @@ def write_study(name):
                 shares = dict.fromkeys(("validation_accuracy", "train_accuracy", "accuracy"), hits.mean())
                 rows.append({"variant": variant, "network": model, "seed": seed, "trained": True} | shares)
     paths.study(name).mkdir(parents=True)
-    pd.concat(tables).to_csv(paths.study(name) / "predictions.csv", index=False)
+    both = [pd.concat(tables).assign(split=part) for part in ("validation", "test")]
+    pd.concat(both).to_csv(paths.study(name) / "predictions.csv", index=False)
     pd.DataFrame(rows).to_csv(paths.study(name) / "trainings.csv", index=False)
 
 

@@ -20,7 +20,7 @@ PARTS = {  # by the name of a folder, in lower case
 }
 FEWEST, MOST = 2, 256  # classes; a label is one byte
 NEEDED = 3  # images of a class: one for each part
-PICTURES_A_LINE = 500  # of progress: half a minute to a minute of looking for faces
+PICTURES_A_LINE = 500  # of progress while faces are looked for: half a minute to a minute
 
 
 def part_and_class(name):
@@ -47,7 +47,7 @@ def read(path, dataset, own):
         faces, unread, faceless = {}, [], []
         several = ordered_map(_Reader(own["crop"] == "face"), archive.read_all(classes), ahead=16)
         for number, (name, face) in enumerate(several, start=1):
-            if number % PICTURES_A_LINE == 0:
+            if own["crop"] == "face" and number % PICTURES_A_LINE == 0:
                 progress.line(f"{dataset}: {number:,} of {len(classes):,} pictures read")
             if isinstance(face, np.ndarray):
                 faces[name] = face

@@ -15,7 +15,8 @@ def numbers(found):
     """How good the network is as a whole: accuracy, calibration, and what shipping changed."""
     rounding, onnx, calibration = found["float32"], found["onnx"], found.get("calibration")
     all_of = found["accuracy"] | {"accuracy": found["accuracy"]["value"]}
-    parts = {f"accuracy, {found['n_test']:,} test images of {present.title(found['dataset']).partition(',')[0]}": all_of}
+    dataset = present.title(found["dataset"]).partition(",")[0]  # without the recipe
+    parts = {f"accuracy, {found['n_test']:,} test images of {dataset}": all_of}
     if len(found["sources"]) > 1:
         parts |= {f"of these, {row['images']:,} of {row['stratum']}": row for row in found["sources"]}
     rows = {title: with_interval(row["accuracy"], row["low"], row["high"]) for title, row in parts.items()}

@@ -95,7 +95,8 @@ def compute():
             runs = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
             key = "studies, what they add" if is_study else f"{title(group)}, {model}"
             for run in runs if is_study else [runs]:
-                if (one := (run["seconds"], run["device"])) not in seen:  # a study takes up runs that there are
+                one = run["seconds"], run["device"]
+                if not is_study or one not in seen:  # a study takes up the runs that there are
                     costs.setdefault(key, []).append(run)
                 seen.add(one)
     rows = []

@@ -76,7 +76,7 @@ def splits(found):
 
 
 def named(found):
-    """How many images are called by a class's name for each image of it: of each value on validation, and in the paper."""
+    """How many validation images get a class's name for each image of it, by value; in the paper, test images."""
     columns = {(row["network"], row["variant"]): row["named"] for row in found["variants"]}
     columns |= {(network, "paper"): paper["named"] for network, paper in found["paper"].items() if paper}
     return pd.DataFrame(columns).round(2).rename_axis(columns=("network", found["vary"])).T

@@ -84,7 +84,7 @@ def _by_dataset(kind):
 
 
 def _first_reading():
-    """metrics.json of an earlier version, by the two folders that they lie in, and ``training``, the training.json beside it."""
+    """metrics.json of an earlier version, by the two folders it lies in; ``training`` is training.json beside it."""
     found = {}
     for path in sorted((paths.RESULTS / "first-reading").glob("*/*/metrics.json")):
         remedy = "`git checkout results/first-reading` brings it back"
