@@ -187,3 +187,15 @@ def test_dvcs_page_of_plots_says_what_it_lacks_without_a_network(clone):
     assert done.returncode == 0, done.stderr
     page = (clone.root / "work/plots/index.html").read_text(encoding="utf-8")
     assert "if (!window.vegaEmbed)" in page and "make site" in page and "0.75" in page and "<script src=" in page
+
+
+def test_check_says_what_a_data_set_replaces(monkeypatch, tmp_path, capsys):
+    values = schema.load_params()
+    own = {"mine": values["synthetic"] | {"overrides": {"train": {"epochs": 3}}}}
+    own |= {"plain": values["synthetic"] | {"overrides": {}}}
+    monkeypatch.setattr(command, "load_params", lambda: values | own | {"datasets": ["mine", "plain"]})
+    monkeypatch.setattr(paths, "WORK", tmp_path)
+    command.check()
+    assert capsys.readouterr().out.splitlines() == [
+        "note: mine has its own train.epochs; change these in its block of params.yaml"
+    ]
