@@ -303,8 +303,8 @@ def test_a_training_that_takes_too_much_memory_is_named(clone, several):
 
 
 @pytest.mark.corners
-def test_rays_own_memory_monitor_names_the_training(clone):
-    """Its limit is below what the machine uses anyway, so it ends every training."""
+def test_rays_own_memory_monitor_is_one_line(clone):
+    """Its limit is below what the machine uses anyway, so it ends whatever starts, the check of a node first."""
     clone.forget_checkpoints()
     with cluster_of(1, memory_usage_threshold=0.01, memory_monitor_refresh_ms=250) as nodes:
         status, text = said(start(clone, nodes, "cluster", "two"))
