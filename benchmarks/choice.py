@@ -3,6 +3,7 @@
 ``PYTHONPATH=src python benchmarks/choice.py`` after its trainings; it writes choice.json and README.md's table.
 """
 
+import functools
 from pathlib import Path
 
 import pandas as pd
@@ -21,15 +22,20 @@ NETWORKS = ("fergit", 0), ("fergit", 1), ("fergit", 2), ("fergit_best", 0)  # al
 WORSE = {"half the light": ("dark", 0.5), "half the contrast": ("flat", 0.5), "32 pixels a side": ("small", 32)}
 
 
+@functools.cache
+def validation(dataset):
+    """The labels of a data set's validation images, and these images in each of the four conditions, by name."""
+    faces = load_processed(dataset, ("validation",))
+    worse = {name: ALTERATIONS[kind](faces.images, strength) for name, (kind, strength) in WORSE.items()}
+    return faces.labels, {"as they are": faces.images} | worse
+
+
 def measure(dataset, seed):
     """A network's row of the table: its accuracies on validation images, and their mean."""
     network, _ = load_trained(dataset, "residual", seed)
-    faces = load_processed(dataset, ("validation",))
-    several = {"as they are": faces.images}
-    several |= {name: ALTERATIONS[kind](faces.images, strength) for name, (kind, strength) in WORSE.items()}
+    labels, several = validation(dataset)
     shares = {
-        name: float((predict(network, images).argmax(axis=1) == faces.labels).mean())
-        for name, images in several.items()
+        name: float((predict(network, images).argmax(axis=1) == labels).mean()) for name, images in several.items()
     }
     return {"network": f"{title(dataset)}, seed {seed}"} | shares | {"mean of the four": sum(shares.values()) / 4}
 

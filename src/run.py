@@ -27,9 +27,7 @@ def check():
     variants.check_studies()
     params = load_params()
     for name in params["datasets"]:
-        changed = [
-            f"{section}.{key}" for section, values in (params[name]["overrides"] or {}).items() for key in values or ()
-        ]
+        changed = [f"{section}.{key}" for section, values in params[name]["overrides"].items() for key in values]
         if changed:
             print(f"note: {name} has its own {', '.join(changed)}; change these in its block of params.yaml")
     # The same bytes each time: what depends on it runs after this stage, but not again because of it.
