@@ -11,7 +11,7 @@ export PYTHONPATH := $(CURDIR)/src
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro app lab pages site test corners bench losses torture fuzz format lock
+.PHONY: help setup repro app lab pages site test corners bench losses faces torture fuzz format lock
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ bench: setup  ## measure our speed against plain Keras and plain PyTorch
 
 losses: setup  ## compare the losses of 200 steps with plain Keras'
 	$(BIN)/python benchmarks/loss_curves.py
+
+faces: setup  ## compare face detectors on photographs (PHOTOGRAPHS=FOLDER; benchmarks/README.md says of which)
+	$(BIN)/python benchmarks/photographs.py '$(PHOTOGRAPHS)'
 
 torture: setup  ## stop a training 22 times, by force or not, and compare its bytes with one left alone
 	$(BIN)/python tests/torture.py

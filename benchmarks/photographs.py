@@ -1,11 +1,10 @@
 """Measure what `fergit.data.detection` is built on: which detector, and how a face is cut out.
 
-    python benchmarks/photographs.py FOLDER...
+    make faces PHOTOGRAPHS=FOLDER
 
-The folders hold the photographs without faces that `EMPTY` names; faces are pasted into them. The faces are FERGIT's,
-from data/processed/fergit.npz: those of the validation part of the shipped network's training, which it never learned
-from. README.md beside this file says where the photographs and the other detectors come from. Writes photographs.json
-beside this file, numbers only.
+The folder holds the photographs without faces that `EMPTY` names; faces are pasted into them. The faces are FERGIT's
+validation images, from data/processed/fergit.npz, which the shipped network never learned from. README.md beside this
+file says where the photographs and the other detectors come from. Writes photographs.json beside this file.
 """
 
 import argparse
@@ -21,7 +20,7 @@ import numpy as np
 from fergit.core import paths
 from fergit.core.faces import load_processed
 from fergit.core.files import write_json
-from fergit.data import detection, splits
+from fergit.data import detection
 from fergit.data.detection import FaceDetector, crop
 from fergit.use import photographs
 from fergit.use.recognizer import ExpressionRecognizer
@@ -151,15 +150,22 @@ DETECTORS = {
 }
 
 
-def scenes(folders):
+def scenes(folder):
     """The photographs without faces, gray, cut to 480x640: {name: uint8 (480, 640)}."""
+    files = {}
+    for file in sorted(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png")):
+        # Plasma's wallpapers are NAME/contents/images/WIDTHxHEIGHT.jpg.
+        files.setdefault(f"{file.parents[2].name}.jpg" if file.parents[1].name == "contents" else file.name, file)
+    missing = set(EMPTY) - set(files)
+    if missing:
+        raise SystemExit(f"error: {folder}: lacks {', '.join(sorted(missing))}; README.md says whence they come")
     found = {}
-    for file in sorted(file for folder in folders for file in folder.iterdir() if file.name in EMPTY):
-        gray = photographs.to_gray(photographs.read(file), "bgr")
+    for name in EMPTY:
+        gray = photographs.to_gray(photographs.read(files[name]), "bgr")
         scale = max(wanted / own for wanted, own in zip(SHAPE, gray.shape, strict=True))
         size = [int(np.ceil(side * scale)) for side in gray.shape[::-1]]
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        found[file.name] = np.ascontiguousarray(cv2.resize(gray, size, interpolation=how)[: SHAPE[0], : SHAPE[1]])
+        found[name] = np.ascontiguousarray(cv2.resize(gray, size, interpolation=how)[: SHAPE[0], : SHAPE[1]])
     return found
 
 
@@ -257,15 +263,14 @@ def frame_and_accuracy(faces, empty):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="+", type=Path, help="photographs without faces")
+    parser.add_argument("folder", type=Path, help="with the photographs without faces, in it or in folders in it")
     parser.add_argument("--faces", type=int, default=100, help="of each source, for the comparison")
     parser.add_argument("--crops", type=int, default=600, help="faces whose crops are compared with the images")
     parser.add_argument("--detectors", nargs="*", choices=DETECTORS, default=list(DETECTORS), help="measured anew")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    empty, faces = scenes(arguments.folders), load_processed("fergit")
-    own = splits.stratified_two_step(faces.labels, 0.1, 0, faces.classes)  # the first reading's, of the shipped network
-    faces = faces.take(np.random.default_rng(0).permutation(np.flatnonzero(own == "validation")))
+    empty, faces = scenes(arguments.folder), load_processed("fergit", ("validation",))
+    faces = faces.take(np.random.default_rng(0).permutation(len(faces)))
     results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     images = {name: faces.images[faces.source == name][: arguments.faces] for name in ("fer2013", "muxspace")}
     results["photographs_without_faces"] = len(empty)

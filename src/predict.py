@@ -199,7 +199,7 @@ class Job:
             try:
                 for number, seconds, frame in bar:
                     faces = self.recognizer.predict(frame, "bgr", film.name)
-                    persons = tracker.follow([face.box for face in faces], seconds)
+                    persons = tracker.follow(faces, seconds)
                     faces = [dataclasses.replace(face, person=n) for face, n in zip(faces, persons, strict=True)]
                     course.add(faces, seconds)
                     for writer in self.writers:

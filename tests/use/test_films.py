@@ -253,6 +253,13 @@ def test_the_course_of_a_film_of_any_length_is_of_one_size():
     assert course.summary() == "200.0 s, 5000 frames, 4000 with a face; person 1, 160.0 s: happy 52%, sad 48%"
 
 
+def in_sight(*boxes, looks=None):
+    """Faces at these boxes; what they look like: a seed for each, by default all the same."""
+    several = [np.random.default_rng(seed).integers(0, 256, (6, 6)) for seed in looks or [0] * len(boxes)]
+    crops = [cv2.resize(one.astype(np.uint8), (48, 48), interpolation=cv2.INTER_CUBIC) for one in several]
+    return [Face(box, {"happy": 1.0}, 1.0, crop=one) for box, one in zip(boxes, crops, strict=True)]
+
+
 def test_a_person_keeps_the_number_when_paths_cross_and_through_a_short_gap():
     tracker, first = Tracker(), None
     for number in range(100):
@@ -260,20 +267,34 @@ def test_a_person_keeps_the_number_when_paths_cross_and_through_a_short_gap():
         boxes = [(10 + 5 * number, 100, 80, 80), (505 - 5 * number, 110, 76, 76)]
         if 30 <= number < 45:
             boxes = boxes[:1]
-        numbers = tracker.follow(boxes, seconds)
+        numbers = tracker.follow(in_sight(*boxes), seconds)
         first = first or numbers
         assert numbers == first[: len(boxes)] == [1, 2][: len(boxes)]
-    assert tracker.follow([(5, 5, 80, 80)], 4.0) == [3]
-    assert tracker.follow([(5, 5, 80, 80)], 4.0 + GAP + 0.1) == [4]
+    assert tracker.follow(in_sight((5, 5, 80, 80)), 4.0) == [3]
+    assert tracker.follow(in_sight((5, 5, 80, 80)), 4.0 + GAP + 0.1) == [4]
     assert len(tracker.persons) == 1
+
+
+def test_who_comes_back_is_told_by_looks():
+    tracker, left, right = Tracker(), (100, 100, 80, 80), (190, 100, 80, 80)
+    for number in range(10):
+        assert tracker.follow(in_sight(left, right, looks=(1, 2)), number / 25) == [1, 2]
+    assert tracker.follow(in_sight(left, right, looks=(2, 1)), 1.5) == [2, 1]  # they changed places meanwhile
+    assert tracker.follow(in_sight(left, looks=(3,)), 1.54) == [3]  # somebody else where 2 was
+
+
+def test_areas_without_contrast_are_one_person():
+    tracker, blank = Tracker(), np.full((48, 48), 7, np.uint8)
+    for number in range(3):
+        assert tracker.follow([Face((9, 9, 80, 80), {"happy": 1.0}, 1.0, crop=blank)], number / 25) == [1]
 
 
 def test_a_person_keeps_the_number_when_few_frames_are_searched():
     tracker = Tracker()
     for seconds in np.arange(0, 25, 2.5):  # --fps 0.4
-        assert tracker.follow([(100, 100, 80, 80), (500, 100, 80, 80)], seconds) == [1, 2]
-    assert tracker.follow([(100, 100, 80, 80)], 25.0) == [1]
-    assert tracker.follow([(100, 100, 80, 80), (500, 100, 80, 80)], 27.5) == [1, 3]
+        assert tracker.follow(in_sight((100, 100, 80, 80), (500, 100, 80, 80)), seconds) == [1, 2]
+    assert tracker.follow(in_sight((100, 100, 80, 80)), 25.0) == [1]
+    assert tracker.follow(in_sight((100, 100, 80, 80), (500, 100, 80, 80)), 27.5) == [1, 3]
 
 
 def test_a_plot_has_so_many_panels_at_most(monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ network (`shipped`), so that the first result is there before TensorFlow would b
 
 import json
 from argparse import ArgumentTypeError
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -68,6 +68,8 @@ class Face:
         Degrees by which the head is turned in the picture plane, clockwise.
     person : int or None
         In films, who it is: numbers from 1 on (see `fergit.use.tracking`).
+    crop : uint8 (48, 48)
+        What the network saw: the face, cut out, upright and framed.
     """
 
     box: tuple[int, int, int, int]
@@ -75,6 +77,7 @@ class Face:
     confidence: float
     tilt: int = 0
     person: int | None = None
+    crop: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def label(self) -> str:
@@ -154,14 +157,15 @@ class ExpressionRecognizer:
             found = self.detect(gray)
             if not found:
                 return []
-            probabilities = self._probabilities(np.stack([crop(gray, one) for one in found]))
+            crops = [crop(gray, one) for one in found]
+            probabilities = self._probabilities(np.stack(crops))
         except (cv2.error, MemoryError) as error:
             why = "memory is short" if isinstance(error, MemoryError) else f"OpenCV says: {str(error).splitlines()[-1]}"
             size = f"{image.shape[1]}x{image.shape[0]} pixels"
             raise FergitError(f"{name}: cannot be searched for faces, {size}; {why}") from None
         return [
-            Face(one.box, dict(zip(self.classes, row.tolist(), strict=True)), one.confidence, one.tilt)
-            for one, row in zip(found, probabilities, strict=True)
+            Face(one.box, dict(zip(self.classes, row.tolist(), strict=True)), one.confidence, one.tilt, crop=seen)
+            for one, row, seen in zip(found, probabilities, crops, strict=True)
         ]
 
     def predict_faces(self, faces: np.ndarray | list[np.ndarray], color: str = "gray") -> np.ndarray:
