@@ -28,9 +28,12 @@ SIZE_requirements-gpu := more than 3.5 GB
 SIZE_requirements-app := 265 MB
 SIZE_requirements-cluster := 250 MB
 
-# The environment keeps a copy of the list that was installed, so a link to a finished one is taken as it is.
+# The environment keeps a copy of the list that was installed, so a link to a finished one is taken as it is. The whole
+# environments have all that the app needs.
 $(VENV)/%.txt: %.txt
-	@if cmp -s $< $@; then exit; fi; \
+	@for list in $* $(if $(filter %-app,$*),requirements requirements-gpu); do \
+	  if cmp -s $$list.txt $(VENV)/$$list.txt; then exit; fi; \
+	done; \
 	if [ ! -e .git ] && [ $< != requirements-app.txt ]; then \
 	  echo 'error: this folder is no Git repository, and DVC needs one: get it by git clone, or git init && git add . && git commit -m start'; exit 1; \
 	elif [ -L $(VENV) ]; then \
