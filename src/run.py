@@ -30,6 +30,11 @@ def check():
         changed = [f"{section}.{key}" for section, values in params[name]["overrides"].items() for key in values]
         if changed:
             print(f"note: {name} has its own {', '.join(changed)}; change these in its block of params.yaml")
+        asked = {(model, f"seed-{seed}") for model in params["models"] for seed in params["seeds"]}
+        trained = paths.results(name).glob("*/02-train/seed-*/")
+        left = sorted(paths.relative(one) for one in trained if (one.parts[-3], one.name) not in asked)
+        if left:
+            print(f"note: of other models or seeds than params.yaml names: {', '.join(left)}; the report leaves them out")
     # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 

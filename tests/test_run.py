@@ -199,3 +199,19 @@ def test_check_says_what_a_data_set_replaces(monkeypatch, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines() == [
         "note: mine has its own train.epochs; change these in its block of params.yaml"
     ]
+
+
+def test_check_names_what_is_left_from_other_models_and_seeds(monkeypatch, tmp_path, capsys):
+    values = schema.load_params()
+    values["synthetic"]["overrides"] = {}
+    monkeypatch.setattr(command, "load_params", lambda: values | {"models": ["basic"], "seeds": [0, 2]})
+    for place in ("WORK", "RESULTS"):
+        monkeypatch.setattr(paths, place, tmp_path)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    for left in ("basic/02-train/seed-0", "basic/02-train/seed-1", "residual/02-train/seed-2"):
+        (tmp_path / "synthetic" / left).mkdir(parents=True)
+    command.check()
+    assert capsys.readouterr().out.splitlines() == [
+        "note: of other models or seeds than params.yaml names: synthetic/basic/02-train/seed-1, "
+        "synthetic/residual/02-train/seed-2; the report leaves them out"
+    ]
