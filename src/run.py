@@ -34,7 +34,9 @@ def check():
         trained = paths.results(name).glob("*/02-train/seed-*/")
         left = sorted(paths.relative(one) for one in trained if (one.parts[-3], one.name) not in asked)
         if left:
-            print(f"note: of other models or seeds than params.yaml names: {', '.join(left)}; the report leaves them out")
+            print(
+                f"note: of other models or seeds than params.yaml names: {', '.join(left)}; the report leaves them out"
+            )
     # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 
@@ -217,7 +219,13 @@ def parser():
 def main():
     with one_line("interrupted; `dvc repro` goes on where it was"):
         items = vars(parser().parse_args())
-        items.pop("stage")(**items)
+        try:
+            items.pop("stage")(**items)
+        except FergitError as error:
+            dataset = items.get("dataset")
+            if "`dvc repro" not in str(error) or dataset is None or dataset in load_params()["datasets"]:
+                raise
+            raise FergitError(f"{error}, once params.yaml names {dataset} under `datasets`") from None
 
 
 if __name__ == "__main__":

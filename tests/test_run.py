@@ -113,6 +113,14 @@ def test_a_seed_that_params_yaml_has_not_is_refused(seed, monkeypatch, capsys):
     assert status == 1 and lines == [f"error: seed is {seed}; allowed: those of params.yaml, 0"]
 
 
+def test_a_remedy_names_what_it_needs_in_params_yaml(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(paths, "MODELS", tmp_path)
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    status, lines = here(monkeypatch, capsys, "ship", "fer2013", "residual", "0")
+    remedy = "`dvc repro train@fer2013-residual-0` trains it, once params.yaml names fer2013 under `datasets`"
+    assert status == 1 and len(lines) == 1 and lines[0].endswith(f": no such file; {remedy}")
+
+
 def test_a_python_without_the_packages_is_named():
     """As of a dvc that is installed for itself and called outside the environment."""
     done = subprocess.run([sys.executable, "-S", "src/run.py", "check"], cwd=paths.ROOT, capture_output=True, text=True)
