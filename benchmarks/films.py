@@ -15,15 +15,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
-from fergit.core.files import write_json
+from fergit.core.files import write_json, write_text
 from fergit.core.paths import WORK
 from fergit.data import datasets
 from fergit.data.detection import FaceDetector, crop
+from fergit.pages.present import markdown
+from fergit.pages.templates import with_block
 from fergit.use.recognizer import ExpressionRecognizer, Face
 from fergit.use.tracking import Tracker
 
-RESULTS = Path(__file__).with_name("films.json")
+README, RESULTS = (Path(__file__).with_name(name) for name in ("README.md", "films.json"))
+BEGIN, END = "<!-- films:begin -->", "<!-- films:end -->"
 SHAPE, RATE = (480, 640), 25
 TREMBLE, MISSED = 0.03, 0.03  # of a box, in its sides; of all boxes
 AWAY = (0.2, 1.2)  # seconds that a person is out of sight, every ten on average
@@ -154,6 +158,24 @@ def speed(people=2, seconds=8, turns=5):
     return results | {"frames": len(pictures), "faces_in_sight": in_sight}
 
 
+def table(results):
+    """What README.md shows of films.json: a Markdown table, and a line on the speed."""
+    rows = [
+        {"persons": name, "minutes": one["minutes"], "faces": f"{one['faces']:,}"}
+        | {"changes of number an hour": f"{one['switches_an_hour']:.0f}"}
+        for name, one in results.items()
+        if name != "speed"
+    ]
+    speed = results["speed"]
+    ours, fer = (speed[name] for name in ("ours, persons followed", "fer 25.10.3"))
+    return (
+        f"{markdown(pd.DataFrame(rows))}\n\n"
+        f"Of {speed['faces_in_sight']} faces in {speed['frames']} frames of 640x480 pixels, ours found "
+        f"{ours['faces_found']} in {ours['milliseconds_a_frame']} ms a frame, fer 25.10.3 {fer['faces_found']} in "
+        f"{fer['milliseconds_a_frame']} ms."
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--drawn", action="store_true", help="draw and search the frames")
@@ -174,6 +196,7 @@ def main():
         }
     print(json.dumps(results, indent=1))
     write_json(RESULTS, results)
+    write_text(README, with_block(README, BEGIN, END, table(results)))
 
 
 if __name__ == "__main__":

