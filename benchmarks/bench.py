@@ -140,8 +140,10 @@ def table(results):
     ]
     left_out = "".join(f" Left out: {name} ({why})." for name, why in results["left_out"].items())
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    bars = [f"{name} {bar['times_as_fast']} times (wanted: {bar['wanted']})" for name, bar in results["bars"].items()]
     return (
         f"{markdown(pd.DataFrame(rows, columns=COLUMNS))}\n\n"
+        f"Between the fastest epochs of each: {'; '.join(bars)}.\n\n"
         f"Residual network, batches of {results['batch_size']}, "
         f"median of {results['repeats']} epochs of {results['images']:,} images, "
         f"{results['machine']['cpus']} cores of {results['machine']['device']}; {versions}.{left_out}"
