@@ -196,7 +196,8 @@ def main():
         }
     print(json.dumps(results, indent=1))
     write_json(RESULTS, results)
-    write_text(README, with_block(README, BEGIN, END, table(results)))
+    if "speed" in results:
+        write_text(README, with_block(README, BEGIN, END, table(results)))
 
 
 if __name__ == "__main__":

@@ -233,6 +233,7 @@ def run(options, recognizer):
                 job.writers.append(CsvFile(tables.enter_context(open_output(job.csv)), job.recognizer.classes))
             if options.json:
                 job.writers.append(JsonFile(tables.enter_context(open_output(job.json))))
+                tables.callback(job.writers[-1].close)  # before the file itself is closed
             try:
                 job.run()
             except KeyboardInterrupt:
@@ -241,8 +242,6 @@ def run(options, recognizer):
             except BrokenPipeError:  # as of `| head`
                 drop_output()
                 status = 1
-            for writer in job.writers:
-                writer.close()
         if timeline:  # after the tables, which are whole then, whatever becomes of the plot
             plot_courses(job.courses or [Course("nothing was read")], timeline)
     return status or (1 if job.failed else 0)

@@ -70,6 +70,7 @@ def test_a_data_set_of_ones_own(changed, block):
             {"images": {"source": "folder", "crop": "none"}},
             "mine.images.source is 'folder'; allowed: synthetic, ",
         ),
+        ("mine", {"images": {"source": ["folders"]}}, "mine.images.source is ['folders']; allowed: synthetic, "),
         ("mine", {"images": {"crop": "none"}}, "mine.images.source is empty; allowed: synthetic, fer2013, "),
         ("mine", {"images": {"source": "folders"}}, "mine.images.crop is missing"),
         (

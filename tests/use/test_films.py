@@ -356,10 +356,8 @@ class Server(http.server.BaseHTTPRequestHandler):
     film, calls = b"", 0
 
     def do_GET(self):  # noqa: N802
-        if self.path == "/a.avi":
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(self.film)))
-            self.end_headers()
+        if self.path in ("/a.avi", "/a.mjpeg"):
+            self.do_HEAD()
             self.wfile.write(self.film)
         elif self.path == "/silent":
             time.sleep(4)
@@ -374,6 +372,13 @@ class Server(http.server.BaseHTTPRequestHandler):
                 self.wfile.write(head.encode() + jpeg + b"\r\n")
         else:
             self.send_error(404)
+
+    def do_HEAD(self):  # noqa: N802
+        if self.path == "/camera.mjpg":
+            return self.send_error(501)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.film)))
+        self.end_headers()
 
     def log_message(self, *_):
         pass
@@ -398,6 +403,12 @@ def test_a_film_at_an_address_is_read_only_when_asked_for(server, tmp_path, caps
     assert run(f"{server}/a.avi") == 1  # as a path there is no such file
     said = capsys.readouterr()
     assert "secret" not in said.out + (tmp_path / "b.csv").read_text() and "no such file" in said.err
+
+
+def test_a_film_at_an_address_that_counts_no_frames_ends(server, monkeypatch):
+    monkeypatch.setattr(Server, "film", 20 * cv2.imencode(".jpg", PICTURE)[1].tobytes())
+    film = Film(f"{server}/a.mjpeg")
+    assert not film.live and not film.frames and len(list(film)) == 20
 
 
 def test_a_camera_at_an_address_is_tried_again_and_its_end_is_named(server):

@@ -148,6 +148,20 @@ def test_floats_become_eight_bits():
     assert np.abs(photographs.decode(data, "a").astype(int) - PICTURE).max() <= 1
 
 
+@pytest.mark.parametrize("kind", ["int8", "int16"])
+def test_numbers_with_a_sign_are_refused(kind, tmp_path):
+    assert cv2.imwrite(str(tmp_path / "a.tif"), np.arange(100).reshape(10, 10).astype(kind))
+    with pytest.raises(FergitError, match=f"a.tif: has numbers of {kind}; allowed: 8 or 16 bits"):
+        photographs.read(tmp_path / "a.tif")
+
+
+def test_a_camera_s_own_format_is_no_film(tmp_path):
+    (tmp_path / "a.cr3").write_bytes(b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(500))
+    assert not photographs.is_film(tmp_path / "a.cr3")
+    with pytest.raises(FergitError, match="such files cannot be read; save the picture as JPEG or PNG"):
+        photographs.read(tmp_path / "a.cr3")
+
+
 def test_heic_is_read_by_an_optional_package_that_a_line_names(tmp_path, monkeypatch):
     data = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"ispe" + struct.pack(">III", 0, 100, 120)
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)

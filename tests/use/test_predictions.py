@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -323,6 +325,15 @@ def test_a_pipe_is_written_to_and_not_replaced(folder, tmp_path):
     assert run(folder, "--json", "/dev/null") == 0 and not os.path.isfile("/dev/null")
 
 
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="no /dev/shm is here")
+def test_a_file_in_shared_memory_is_a_file(folder):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        for _ in range(2):
+            assert run(folder, "--csv", Path(place) / "a.csv", "--json", Path(place) / "a.json") == 0
+            assert (Path(place) / "a.csv").read_text().count("file,frame,") == 1
+            assert json.loads((Path(place) / "a.json").read_text())
+
+
 def test_a_table_on_standard_output_that_is_led_to_a_file(folder, tmp_path):
     program = "import sys, portraits, predict; sys.exit(predict.main(sys.argv[1:], portraits.Recognizer()))"
     places = os.pathsep.join(str(paths.ROOT / name) for name in ("src", "tests"))
@@ -400,6 +411,7 @@ def test_whatever_opencv_reads_is_read_and_what_else_lies_there_is_named(tmp_pat
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "c.jpg").write_bytes(jpeg)
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "again").symlink_to(tmp_path / "elsewhere")  # the same folder by another name, which is read once
     (folder / "round").symlink_to(folder)
     (folder / "gone.jpg").symlink_to(tmp_path / "nowhere")
     os.mkfifo(folder / "pipe.jpg")
@@ -410,7 +422,7 @@ def test_whatever_opencv_reads_is_read_and_what_else_lies_there_is_named(tmp_pat
     assert run(folder, "--json", tmp_path / "a.json") == 1
     found = {os.path.relpath(one["file"], folder): len(one["faces"]) for one in json.load(open(tmp_path / "a.json"))}
     expected = [f"a{suffix}" for suffix in (*suffixes, ".hdr", ".pfm")] + ["b", "b.JPE", "b.jfif", "b.jpg_large"]
-    assert found == dict.fromkeys([*expected, "linked/c.jpg"], 1)
+    assert found == dict.fromkeys([*expected, "again/c.jpg"], 1)
     note, *errors = capfd.readouterr().err.splitlines()
     assert (
         note

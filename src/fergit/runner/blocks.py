@@ -138,9 +138,8 @@ def kind_of(dataset, block, name):
         raise FergitError(f"{name}: {plain(str(dataset))} is no name of a data set; allowed: {allowed}")
     images = block.get("images")
     source = images.get("source") if isinstance(images, dict) else None
-    source = source if isinstance(source, str) else None
     allowed = OURS.get(dataset)
-    if source not in BLOCKS if allowed is None else source != allowed:
+    if source not in (allowed and [allowed] or [*BLOCKS]):
         allowed = allowed or ", ".join(BLOCKS)
         raise FergitError(f"{name}: {dataset}.images.source is {shown(source)}; allowed: {allowed}")
     if dataset == "ckplus" and images.get("neutral"):

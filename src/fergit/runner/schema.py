@@ -138,16 +138,13 @@ def _is_plain(value):
 def _values(values):
     """Of a study: a list, or by the name of each variant the values that it changes."""
     named = isinstance(values, dict)
-    if not isinstance(values, (dict, list)) or not 1 <= len(values) <= 1000 or named and not _are_sections(values):
+    by_name = named and all(isinstance(key, str) and isinstance(value, dict) for key, value in values.items())
+    if not isinstance(values, (dict, list)) or not 1 <= len(values) <= 1000 or named and not by_name:
         allowed = "1 to 1000 values, or names of variants, each with `key: value` lines"
         raise ValueError(f"{shown(values)}; allowed: {allowed}")
     for value in (value for variant in values.values() for value in variant.values()) if named else values:
         _is_plain(value)
     return values if named else _each_once(values)
-
-
-def _are_sections(variants):
-    return all(isinstance(name, str) and isinstance(changes, dict) for name, changes in variants.items())
 
 
 Value = Annotated[Any, AfterValidator(_is_plain)]

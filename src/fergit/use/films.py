@@ -1,10 +1,12 @@
 """Films and cameras: their frames with the time of each, and copies that last as long."""
 
 import contextlib
+import http.client
 import os
 import re
 import struct
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,8 +90,20 @@ class Film:
             )
         frames = 0 if isinstance(source, int) else self.capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.frames = int(frames) if frames > 0 else 0
-        self.live = not isinstance(source, Path) and not self.frames
+        self.live = not isinstance(source, Path) and not self.frames and not self._is_sent_whole()
         self.rate = self.capture.get(cv2.CAP_PROP_FPS) or 25.0
+
+    def _is_sent_whole(self):
+        """Whether a server says how long its file is, which none says of a camera or of a list of parts."""
+        if not str(self.source).lower().startswith("http"):
+            return False
+        request = urllib.request.Request(self.name, method="HEAD")
+        with (
+            contextlib.suppress(OSError, ValueError, http.client.HTTPException),
+            urllib.request.urlopen(request, timeout=TIMEOUT) as answer,
+        ):
+            return "Content-Length" in answer.headers and "mpegurl" not in answer.headers.get_content_type()
+        return False
 
     def _open(self):
         """Whether it could be opened, for the first time or once more."""
@@ -161,8 +175,7 @@ class Film:
         if isinstance(self.source, Path):
             with open(self.source, "rb") as file:
                 missing, lasting = formats.promised(file, lasting)
-        frames = self.frames if lasting else number  # other formats' numbers of frames are estimates
-        if missing or (seconds + 1 / self.rate < 0.9 * lasting and number < 0.9 * frames):
+        if missing or (seconds + 1 / self.rate < 0.9 * lasting and number < 0.9 * self.frames):
             raise FergitError(f"{self.name}: cut short or damaged; it ends after {number} frames, {seconds:.1f} s")
         self.end = lasting
 

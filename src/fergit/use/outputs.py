@@ -75,4 +75,4 @@ def _about(path):
 def _is_stream(path, about):
     """A device, a pipe, or a name for one that is open, such as /dev/stdout, whatever that is led to."""
     other = about and not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode)
-    return other or os.path.abspath(path).startswith(("/dev/", "/proc/"))
+    return other or os.path.abspath(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))

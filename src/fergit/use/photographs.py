@@ -23,33 +23,27 @@ ALLOWED = "JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000, PNM, PFM, Sun raste
 
 def is_film(path: str | Path) -> bool:
     """Whether a file is a film, by its first bytes, or where these say nothing by its name."""
-    kind = None
-    with contextlib.suppress(OSError):
-        if stat.S_ISREG(os.stat(path).st_mode):
-            with open(path, "rb") as file:
-                kind = headers.kind(file.read(512))
-    return kind == "film" if kind else Path(path).suffix.lower() in formats.FILMS
+    kind, suffix = _kind(path), Path(path).suffix.lower()
+    return suffix not in formats.OTHERS and (kind == "film" if kind else suffix in formats.FILMS)
 
 
-def find(folder: Path, refuse=None) -> tuple[list[Path], Counter]:
+def find(folder: Path, refuse) -> tuple[list[Path], Counter]:
     """The photographs and films in a folder and the folders in it, linked ones too, and what else lies there.
 
-    Returns the sorted files that begin as a picture or are named like one, without hidden ones, and {suffix: number} of
-    all others. `refuse` takes a FergitError for each folder that cannot be opened; without it the first one is raised.
+    Returns the sorted files that begin as a picture or are named like one, each folder's once and without hidden ones,
+    and {suffix: number} of all others. `refuse` takes a FergitError for each folder that cannot be opened.
     """
     files, others, seen = [], Counter(), set()
 
     def report(error):
-        error = FergitError(f"{error.filename}: {error.strerror}")
-        if refuse is None:
-            raise error
-        refuse(error)
+        refuse(FergitError(f"{error.filename}: {error.strerror}"))
 
     for path, folders, names in os.walk(folder, onerror=report, followlinks=True):
-        seen.add(os.path.realpath(path))
-        # A link to a folder that was seen would lead round in circles, or to the same pictures again.
-        places = {name: os.path.realpath(os.path.join(path, name)) for name in sorted(folders) if name[0] != "."}
-        folders[:] = [name for name, place in places.items() if place not in seen]
+        if (place := os.path.realpath(path)) in seen:  # by a link, which may even lead round in circles
+            folders.clear()
+            continue
+        seen.add(place)
+        folders[:] = sorted(name for name in folders if name[0] != ".")
         for name in names:
             file = Path(path, name)
             if name.startswith("."):
@@ -63,18 +57,16 @@ def find(folder: Path, refuse=None) -> tuple[list[Path], Counter]:
 
 
 def _is_picture(file):
-    suffix = file.suffix.lower()
-    if not file.is_file():
-        return False
-    if suffix in formats.PHOTOGRAPHS + formats.FILMS + formats.OTHERS:
-        return True
-    if suffix in formats.SOUND:
-        return False
-    try:
-        with open(file, "rb") as opened:
-            return headers.kind(opened.read(512)) is not None
-    except OSError:
-        return False
+    named = file.suffix.lower() in formats.PHOTOGRAPHS + formats.FILMS + formats.OTHERS
+    return file.is_file() and file.suffix.lower() not in formats.SOUND and (named or _kind(file) is not None)
+
+
+def _kind(path):
+    """What the first bytes of a file say that it is; None where they say nothing, or cannot be read."""
+    with contextlib.suppress(OSError):
+        if Path(path).is_file():
+            with open(path, "rb") as file:
+                return headers.kind(file.read(512))
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -125,6 +117,10 @@ def decode(data: bytes, name: str | Path, largest: float = LARGEST) -> np.ndarra
         if image.dtype == np.uint16:
             image = (image // 257).astype(np.uint8)
         elif image.dtype != np.uint8:
+            if image.dtype.kind != "f":
+                raise FergitError(
+                    f"{name}: has numbers of {image.dtype}; allowed: 8 or 16 bits without sign, or floats"
+                )
             image = (np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
     except (cv2.error, MemoryError) as error:
         why = "is too large for the memory" if isinstance(error, MemoryError) else "cannot be decoded"

@@ -1,7 +1,7 @@
 """What becomes of predictions: rows of CSV, JSON, annotated copies."""
 
+import codecs
 import csv
-import io
 import json
 import os
 
@@ -30,24 +30,16 @@ class CsvFile:
 
     def __init__(self, file, classes=CLASSES):
         """`file`: open for writing bytes; `classes`: the network's."""
-        self.file = file
+        self.write = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n").writerow
         columns = [f"p_{name}" if name in outputs.FIELDS or _cell(name) != name else name for name in classes]
-        self._write([*outputs.FIELDS, *columns])
+        self.write([*outputs.FIELDS, *columns])
 
     def add(self, name, faces, frame=None, seconds=None):
         """Write the faces of a picture, or of a film's frame (from 0) at so many seconds."""
         for number, face in enumerate(faces, start=1):
             where = [_cell(name), frame, None if seconds is None else f"{seconds:.3f}", number, face.person, *face.box]
             probabilities = [f"{value:.4f}" for value in face.probabilities.values()]
-            self._write([*where, face.tilt, f"{face.confidence:.3f}", _cell(face.label), *probabilities])
-
-    def close(self):
-        """Nothing is left to be written."""
-
-    def _write(self, values):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(values)
-        self.file.write(text.getvalue().encode())
+            self.write([*where, face.tilt, f"{face.confidence:.3f}", _cell(face.label), *probabilities])
 
 
 def values(face):
