@@ -20,7 +20,7 @@ LOOK = 16  # pixels a side of a face as it is remembered
 
 
 @dataclass
-class Person:
+class Track:
     """Where someone was seen last and when, how fast they went, in pixels a second, and how they look."""
 
     place: np.ndarray
@@ -37,7 +37,7 @@ class Tracker:
     """
 
     def __init__(self):
-        self.count, self.persons = 0, {}  # {number: Person}
+        self.count, self.persons = 0, {}  # {number: Track}
         self.seconds, self.step = -np.inf, np.inf  # of the frame before, and from the one before that to it
 
     def follow(self, faces: list[Face], seconds: float) -> list[int]:
@@ -45,7 +45,7 @@ class Tracker:
         self.step, before, self.seconds = seconds - self.seconds, self.step, seconds
         gap = max(GAP, 1.5 * min(self.step, before))  # the shorter, for a camera may stand still for a while
         self.persons = {number: one for number, one in self.persons.items() if seconds - one.seconds <= gap}
-        seen = [Person(_place(face.box), seconds, np.zeros(2), _look(face.crop)) for face in faces]
+        seen = [Track(_place(face.box), seconds, np.zeros(2), _look(face.crop)) for face in faces]
         known = [*self.persons.items()]
         costs = np.full((len(seen), len(known) + len(seen)), STRANGER)
         for row, one in enumerate(seen):
