@@ -141,16 +141,9 @@ class Job:
         self.failed += 1
         tqdm.write(shown(f"error: {error}"), file=sys.stderr)
 
-    @staticmethod
-    def say(line):
-        tqdm.write(line, file=sys.stdout)
-
     def row(self, *cells):
-        name, number, label, probability, box, confidence = cells
-        line = (
-            f"{name:<{self.width}}  {number:>4}  {label:<{self.longest}}  {probability:>11}  {box:>24}  {confidence:>9}"
-        )
-        self.say(line.rstrip())
+        widths = f"<{self.width}", ">4", f"<{self.longest}", ">11", ">24", ">9"
+        tqdm.write("  ".join(map(format, cells, widths)).rstrip())
 
     def run(self):
         if len(self.films) < len({source for source, _ in self.inputs}):
@@ -209,7 +202,7 @@ class Job:
                         copy.add(annotate(frame, faces), seconds)
                     if film.live and faces and faces[0].label != said:
                         said = faces[0].label
-                        self.say(f"{seconds:8.1f} s  {shown(said):<10} {faces[0].probability:>4.0%}")
+                        tqdm.write(f"{seconds:8.1f} s  {shown(said):<10} {faces[0].probability:>4.0%}")
                 course.close(film.end)
                 if copy:
                     copy.end = film.end
@@ -220,7 +213,7 @@ class Job:
                 self.fail(error)
             finally:
                 course.close()
-        self.say(f"{course.name}: {course.summary()}")
+        tqdm.write(f"{course.name}: {course.summary()}")
 
 
 def run(options, recognizer):

@@ -148,8 +148,7 @@ def pages():
 
     for name in documents.write():
         print(f"wrote {name}")
-    if card.README.exists():
-        card.write()
+    write_text(card.README, card.text())
 
 
 def site():

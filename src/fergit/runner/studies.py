@@ -60,7 +60,7 @@ def run(name):
 
     if os.environ.get("RAY_ADDRESS"):
         cluster.run([name])  # what it leaves in work/ is taken up here
-    tables, runs, split = {"predictions": [], "trainings": [], "history": []}, [], None
+    tables, runs, split = {"predictions": {}, "trainings": {}, "history": {}}, [], None
     tasks = study_tasks(name)
     for task in tasks:
         if task.split != split:
@@ -69,12 +69,10 @@ def run(name):
         outcome = task.train(faces)
         runs.append({"seconds": round(outcome.training.seconds, 1)} | outcome.training.machine)
         for kind, table in outcome_tables(outcome, faces).items():
-            for place, (key, value) in enumerate(zip(KEYS, (task.variant, task.model, task.seed), strict=True)):
-                table.insert(place, key, value)
-            tables[kind].append(table)
+            tables[kind][task.variant, task.model, task.seed] = table
     folder = paths.study(name)
     for kind, several in tables.items():
-        write_table(folder / f"{kind}.csv", pd.concat(several, ignore_index=True))
+        write_table(folder / f"{kind}.csv", pd.concat(several, names=KEYS).reset_index(KEYS))
     write_json(paths.RUNS / "studies" / f"{name}.json", runs)
     for task in tasks:
         keep_newest(paths.checkpoints(task.dataset, task.model, task.seed), paths.CHECKPOINTS_KEPT)

@@ -16,7 +16,7 @@ from fergit.analysis.calibration import calibrated, expected_error
 from fergit.analysis.intervals import bootstrap, rounded, wilson
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.files import read_json, write_text
+from fergit.core.files import read_json
 from fergit.core.predictions import predictions_table, unpack
 from fergit.pages import present, tables_card
 from fergit.pages.templates import with_block
@@ -172,8 +172,3 @@ def text():
     found = read(*shipped.SHIPPED)
     results = f"../results/card/{'-'.join(shipped.SHIPPED)}"
     return with_block(README, BEGIN, END, tables_card.block(found if found and found["files"] else None, results))
-
-
-def write():
-    """Write the tables of models/README.md; its other text stays."""
-    write_text(README, text())

@@ -1,10 +1,9 @@
 """Suffixes of pictures and films, and what a film's file says of its length."""
 
+from fergit.data import images
+
 # By suffix, for files that do not begin as they should: named like a picture, they are reported and not passed over.
-PHOTOGRAPHS = tuple(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .avif .heic .heif .jp2 .j2k .pbm .pgm .ppm .pnm .pam "
-    ".pfm .ras .sr .hdr".split()
-)
+PHOTOGRAPHS = (*images.SUFFIXES, *".heic .heif .j2k .pam .pfm .ras .sr .hdr".split())
 FILMS = tuple(
     ".mp4 .m4v .mov .qt .avi .mkv .webm .mpg .mpeg .m2v .wmv .asf .flv .3gp .3g2 .ts .mts .m2ts .vob .ogv .mjpeg "
     ".y4m .ivf".split()
