@@ -34,9 +34,8 @@ def check():
         trained = paths.results(name).glob("*/02-train/seed-*/")
         left = sorted(paths.relative(one) for one in trained if (one.parts[-3], one.name) not in asked)
         if left:
-            print(
-                f"note: of other models or seeds than params.yaml names: {', '.join(left)}; the report leaves them out"
-            )
+            names = ", ".join(left)
+            print(f"note: results of models or seeds that params.yaml does not name, left out of the report: {names}")
     # The same bytes each time: what depends on it runs after this stage, but not again because of it.
     write_text(paths.WORK / "params-are-valid", "yes\n")
 

@@ -220,6 +220,6 @@ def test_check_names_what_is_left_from_other_models_and_seeds(monkeypatch, tmp_p
         (tmp_path / "synthetic" / left).mkdir(parents=True)
     command.check()
     assert capsys.readouterr().out.splitlines() == [
-        "note: of other models or seeds than params.yaml names: synthetic/basic/02-train/seed-1, "
-        "synthetic/residual/02-train/seed-2; the report leaves them out"
+        "note: results of models or seeds that params.yaml does not name, left out of the report: "
+        "synthetic/basic/02-train/seed-1, synthetic/residual/02-train/seed-2"
     ]

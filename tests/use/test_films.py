@@ -283,10 +283,20 @@ def test_who_comes_back_is_told_by_looks():
     assert tracker.follow(in_sight(left, looks=(3,)), 1.54) == [3]  # somebody else where 2 was
 
 
-def test_areas_without_contrast_are_one_person():
-    tracker, blank = Tracker(), np.full((48, 48), 7, np.uint8)
-    for number in range(3):
-        assert tracker.follow([Face((9, 9, 80, 80), {"happy": 1.0}, 1.0, crop=blank)], number / 25) == [1]
+@pytest.mark.parametrize("crop", [lambda rng: None, lambda rng: rng.integers(7, 9, (48, 48)).astype(np.uint8)])
+def test_areas_without_contrast_and_faces_without_a_crop_are_one_person(crop):
+    tracker, rng = Tracker(), np.random.default_rng(0)
+    for number in range(9):
+        assert tracker.follow([Face((9, 9, 80, 80), {"happy": 1.0}, 1.0, crop=crop(rng))], number / 25) == [1]
+
+
+def test_two_frames_of_one_time_do_not_stop_a_person():
+    tracker = Tracker()
+    for number in range(20):
+        tracker.follow(in_sight((10 * number, 100, 80, 80)), number / 25)
+    before = tracker.persons[1].speed
+    tracker.follow(in_sight((190, 100, 80, 80)), 19 / 25)
+    assert before[0] > 200 and tracker.persons[1].speed == pytest.approx(before)
 
 
 def test_a_person_keeps_the_number_when_few_frames_are_searched():
@@ -353,11 +363,11 @@ def test_a_films_own_rate_leaves_no_frame_out(tmp_path, name):
 class Server(http.server.BaseHTTPRequestHandler):
     """A film as a file, and a camera that sends some pictures and hangs up, twice; then it is gone."""
 
-    film, calls = b"", 0
+    film, calls, asked, about = b"", 0, {}, None
 
     def do_GET(self):  # noqa: N802
         if self.path in ("/a.avi", "/a.mjpeg"):
-            self.do_HEAD()
+            self.answer({})
             self.wfile.write(self.film)
         elif self.path == "/silent":
             time.sleep(4)
@@ -376,8 +386,13 @@ class Server(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self):  # noqa: N802
         if self.path == "/camera.mjpg":
             return self.send_error(501)
+        Server.asked = dict(self.headers)
+        self.answer({"Content-Length": str(len(self.film))} if self.about is None else self.about)
+
+    def answer(self, about):
         self.send_response(200)
-        self.send_header("Content-Length", str(len(self.film)))
+        for name, value in about.items():
+            self.send_header(name, value)
         self.end_headers()
 
     def log_message(self, *_):
@@ -409,6 +424,23 @@ def test_a_film_at_an_address_that_counts_no_frames_ends(server, monkeypatch):
     monkeypatch.setattr(Server, "film", 20 * cv2.imencode(".jpg", PICTURE)[1].tobytes())
     film = Film(f"{server}/a.mjpeg")
     assert not film.live and not film.frames and len(list(film)) == 20
+    assert Server.asked["Authorization"] == "Basic dXNlcjpzZWNyZXQ="  # user:secret
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {},
+        {"Content-Length": "0"},
+        {"Content-Length": "99", "Content-Type": "multipart/x-mixed-replace; boundary=frame"},
+        {"Content-Length": "99", "Content-Type": "application/vnd.apple.mpegurl"},
+        {"Content-Length": "99", "Content-Type": "application/dash+xml"},
+    ],
+)
+def test_what_has_no_length_of_its_own_is_a_camera(server, monkeypatch, about):
+    monkeypatch.setattr(Server, "film", 3 * cv2.imencode(".jpg", PICTURE)[1].tobytes())
+    monkeypatch.setattr(Server, "about", about)
+    assert Film(f"{server}/a.mjpeg").live
 
 
 def test_a_camera_at_an_address_is_tried_again_and_its_end_is_named(server):

@@ -411,7 +411,7 @@ def test_whatever_opencv_reads_is_read_and_what_else_lies_there_is_named(tmp_pat
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "c.jpg").write_bytes(jpeg)
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
-    (folder / "again").symlink_to(tmp_path / "elsewhere")  # the same folder by another name, which is read once
+    (folder / "again").symlink_to(tmp_path / "elsewhere")  # the same folder by another name: read once
     (folder / "round").symlink_to(folder)
     (folder / "gone.jpg").symlink_to(tmp_path / "nowhere")
     os.mkfifo(folder / "pipe.jpg")

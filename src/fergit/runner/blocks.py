@@ -138,10 +138,9 @@ def kind_of(dataset, block, name):
         raise FergitError(f"{name}: {plain(str(dataset))} is no name of a data set; allowed: {allowed}")
     images = block.get("images")
     source = images.get("source") if isinstance(images, dict) else None
-    allowed = OURS.get(dataset)
-    if source not in (allowed and [allowed] or [*BLOCKS]):
-        allowed = allowed or ", ".join(BLOCKS)
-        raise FergitError(f"{name}: {dataset}.images.source is {shown(source)}; allowed: {allowed}")
+    allowed = [OURS[dataset]] if dataset in OURS else [*BLOCKS]
+    if source not in allowed:
+        raise FergitError(f"{name}: {dataset}.images.source is {shown(source)}; allowed: {', '.join(allowed)}")
     if dataset == "ckplus" and images.get("neutral"):
         wrong = "ckplus.images.neutral is true; allowed: false, as in the paper, or true in a block of another name"
         raise FergitError(f"{name}: {wrong}")

@@ -1,11 +1,13 @@
 """Films and cameras: their frames with the time of each, and copies that last as long."""
 
+import base64
 import contextlib
 import http.client
 import os
 import re
 import struct
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,15 +96,21 @@ class Film:
         self.rate = self.capture.get(cv2.CAP_PROP_FPS) or 25.0
 
     def _is_sent_whole(self):
-        """Whether a server says how long its file is, which none says of a camera or of a list of parts."""
-        if not str(self.source).lower().startswith("http"):
+        """Whether a web server says how long a film's file is: not of a camera, and a playlist's length is another."""
+        address = urllib.parse.urlsplit(str(self.source))
+        if address.scheme.lower() not in ("http", "https") or address.path.lower().endswith((".m3u8", ".mpd")):
             return False
         request = urllib.request.Request(self.name, method="HEAD")
+        if address.username is not None:
+            both = urllib.parse.unquote(f"{address.username}:{address.password or ''}").encode()
+            request.add_header("Authorization", f"Basic {base64.b64encode(both).decode()}")
         with (
             contextlib.suppress(OSError, ValueError, http.client.HTTPException),
             urllib.request.urlopen(request, timeout=TIMEOUT) as answer,
         ):
-            return "Content-Length" in answer.headers and "mpegurl" not in answer.headers.get_content_type()
+            kind = answer.headers.get("Content-Type", "").lower()
+            whole = int(answer.headers.get("Content-Length", 0)) > 0
+            return whole and not kind.startswith(("multipart/", "text/")) and not re.search("mpegurl|dash", kind)
         return False
 
     def _open(self):

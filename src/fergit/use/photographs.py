@@ -30,7 +30,7 @@ def is_film(path: str | Path) -> bool:
 def find(folder: Path, refuse) -> tuple[list[Path], Counter]:
     """The photographs and films in a folder and the folders in it, linked ones too, and what else lies there.
 
-    Returns the sorted files that begin as a picture or are named like one, each folder's once and without hidden ones,
+    Returns the sorted files that begin as a picture or are named like one, without hidden ones and each folder's once,
     and {suffix: number} of all others. `refuse` takes a FergitError for each folder that cannot be opened.
     """
     files, others, seen = [], Counter(), set()
@@ -43,7 +43,8 @@ def find(folder: Path, refuse) -> tuple[list[Path], Counter]:
             folders.clear()
             continue
         seen.add(place)
-        folders[:] = sorted(name for name in folders if name[0] != ".")
+        visible = (name for name in folders if name[0] != ".")
+        folders[:] = sorted(visible, key=lambda name: (os.path.islink(os.path.join(path, name)), name))
         for name in names:
             file = Path(path, name)
             if name.startswith("."):
@@ -52,19 +53,20 @@ def find(folder: Path, refuse) -> tuple[list[Path], Counter]:
                 files.append(file)
             else:
                 kind = file.suffix.lower() or "without suffix"
-                others[kind if file.is_file() else "broken link" if file.is_symlink() else "no file"] += 1
+                others[kind if os.path.isfile(file) else "broken link" if os.path.islink(file) else "no file"] += 1
     return sorted(files), others
 
 
 def _is_picture(file):
-    named = file.suffix.lower() in formats.PHOTOGRAPHS + formats.FILMS + formats.OTHERS
-    return file.is_file() and file.suffix.lower() not in formats.SOUND and (named or _kind(file) is not None)
+    suffix = file.suffix.lower()
+    named = suffix in formats.PHOTOGRAPHS + formats.FILMS + formats.OTHERS
+    return os.path.isfile(file) and suffix not in formats.SOUND and (named or _kind(file) is not None)
 
 
 def _kind(path):
     """What the first bytes of a file say that it is; None where they say nothing, or cannot be read."""
     with contextlib.suppress(OSError):
-        if Path(path).is_file():
+        if os.path.isfile(path):
             with open(path, "rb") as file:
                 return headers.kind(file.read(512))
 

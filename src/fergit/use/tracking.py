@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from fergit.core.faces import SIDE
 from fergit.use.recognizer import Face
 
 # benchmarks/films.py measures how often a number changes with these.
 GAP = 2.0  # seconds that a person may be out of sight and keeps the number, or one and a half steps if that is longer
 APART, DRIFT = 1.0, 1.5  # sides that a face may be away from where it was expected, and more for each second unseen
 LARGER = 1.6  # times that it may be larger or smaller
-UNLIKE = 4.0  # what looking unlike costs beside being away by a side: times 1 less the correlation of two faces
+UNLIKE = 4.0  # the cost of looks: this times 1 less the correlation of two faces; being away by a side costs 1
 STRANGER = 3.0  # what a new number costs
 NEVER = 99.0  # the cost of who it cannot be
 KEPT, REMEMBERED = 0.85, 0.95  # of a person's speed and looks from frame to frame; the rest is what is new
@@ -33,7 +34,8 @@ class Tracker:
     """Numbers persons by where their faces are and how these look. One tracker a film.
 
     Each person is expected to go on about as fast as before. Looks tell apart who comes back from a gap or crosses
-    another's way: the correlation of the blurred crop with the mean of the person's earlier ones.
+    another's way: the correlation of the blurred crop with the mean of the person's earlier ones. Faces without a crop
+    all look alike.
     """
 
     def __init__(self):
@@ -54,7 +56,7 @@ class Tracker:
         for one, column in zip(seen, linear_sum_assignment(costs)[1], strict=True):
             if column < len(known):
                 number, earlier = known[column]
-                lasting = seconds - earlier.seconds
+                lasting, one.speed = seconds - earlier.seconds, earlier.speed
                 if lasting > 0:
                     one.speed = KEPT * earlier.speed + (1 - KEPT) * (one.place - earlier.place)[:2] / lasting
                 one.look = REMEMBERED * earlier.look + (1 - REMEMBERED) * one.look
@@ -66,7 +68,7 @@ class Tracker:
 
 
 def _cost(earlier, one):
-    """How little speaks for it that a face is this person's, who was seen earlier."""
+    """The cost of taking a face for that of a person who was seen earlier."""
     unseen = one.seconds - earlier.seconds
     expected = earlier.place[:2] + earlier.speed * min(unseen, 1)
     apart = np.hypot(*(one.place[:2] - expected)) / np.exp(max(earlier.place[2], one.place[2]))
@@ -84,7 +86,8 @@ def _place(box):
 
 
 def _look(crop):
-    """A face of uint8 (48, 48), blurred, small, and nearly the same in any light: float (257,) of length 1."""
+    """A face of uint8 (48, 48), blurred and small, the same at any brightness and contrast: float (257,), length 1."""
+    crop = np.zeros((SIDE, SIDE), np.uint8) if crop is None else crop
     small = cv2.resize(cv2.GaussianBlur(crop, (0, 0), 3), (LOOK, LOOK), interpolation=cv2.INTER_AREA).astype(float)
-    look = np.append(small - small.mean(), 1)  # the 1 only matters to areas without any contrast, which are all alike
+    look = np.append(small - small.mean(), 4 * LOOK)  # which makes areas alike that hardly have any contrast
     return look / np.linalg.norm(look)
