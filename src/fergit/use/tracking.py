@@ -13,7 +13,8 @@ from fergit.use.recognizer import Face
 GAP = 2.0  # seconds that a person may be out of sight and keeps the number, or one and a half steps if that is longer
 APART, DRIFT = 1.0, 1.5  # sides that a face may be away from where it was expected, and more for each second unseen
 LARGER = 1.6  # times that it may be larger or smaller
-UNLIKE = 4.0  # the cost of looks: this times 1 less the correlation of two faces; being away by a side costs 1
+UNLIKE = 3.0  # the cost of looks: this times 1 less the correlation of two faces; being away by a side costs 1
+MISSED = 0.3  # what it costs not to have been seen in the frame before, or two tracks of one person would take turns
 STRANGER = 3.0  # what a new number costs
 NEVER = 99.0  # the cost of who it cannot be
 KEPT, REMEMBERED = 0.85, 0.95  # of a person's speed and looks from frame to frame; the rest is what is new
@@ -44,14 +45,15 @@ class Tracker:
 
     def follow(self, faces: list[Face], seconds: float) -> list[int]:
         """The numbers of a frame's faces, from 1 on; frames come in the order of their time."""
-        self.step, before, self.seconds = seconds - self.seconds, self.step, seconds
+        last, self.seconds = self.seconds, seconds
+        self.step, before = seconds - last, self.step
         gap = max(GAP, 1.5 * min(self.step, before))  # the shorter, for a camera may stand still for a while
         self.persons = {number: one for number, one in self.persons.items() if seconds - one.seconds <= gap}
         seen = [Track(_place(face.box), seconds, np.zeros(2), _look(face.crop)) for face in faces]
         known = [*self.persons.items()]
         costs = np.full((len(seen), len(known) + len(seen)), STRANGER)
         for row, one in enumerate(seen):
-            costs[row, : len(known)] = [_cost(earlier, one) for _, earlier in known]
+            costs[row, : len(known)] = [_cost(earlier, one) + MISSED * (earlier.seconds < last) for _, earlier in known]
         numbers = []
         for one, column in zip(seen, linear_sum_assignment(costs)[1], strict=True):
             if column < len(known):
