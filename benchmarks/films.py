@@ -33,8 +33,8 @@ BEGIN, END = "<!-- films:begin -->", "<!-- films:end -->"
 SHAPE, RATE = (480, 640), 25
 TREMBLE, MISSED = 0.03, 0.03  # of a box, in its sides; of all boxes
 COLUMNS = {
-    "changes of number an hour, all persons": "changes_an_hour",
-    "after longer than two seconds out of sight, where a new number is due": "changes_an_hour_after_long_gaps",
+    "wrong changes of number an hour": "changes_an_hour",
+    "due changes, after two seconds out of sight": "changes_an_hour_after_long_gaps",
 }
 AWAY = (0.2, 1.2)  # seconds that a person is out of sight, every ten on average
 
