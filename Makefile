@@ -47,7 +47,7 @@ $(VENV)/%.txt: %.txt
 
 repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
 	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true  # DVC, killed while it wrote this file, cannot read it
-	@$(BIN)/python src/run.py check >/dev/null  # its notes come with the stage; so that the message is clear where that of DVC is not
+	@$(BIN)/python src/run.py check >/dev/null  # for its message where that of DVC is unclear; DVC runs it again, with its notes
 	@set -o pipefail; PYTHONUNBUFFERED=1 $(BIN)/dvc repro | { grep --line-buffered -vE '$(BRIEFLY)' || true; }  # grep fails if it prints nothing
 	@echo 'done: results/README.md lists the executed notebooks'
 

@@ -9,12 +9,14 @@ import types
 
 import cv2
 import numpy as np
+from peers import FOLDER as PEERS
 
-from fergit.core import paths
 from fergit.data import detection
 from fergit.data.detection import FaceDetector
 
-PEERS = paths.WORK / "peers"
+
+def shrunk(gray, scale):
+    return cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 class Cascade:
@@ -25,7 +27,7 @@ class Cascade:
 
     def __call__(self, gray):
         scale = min(1, 480 / min(gray.shape))
-        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        copy = shrunk(gray, scale)
         return [box / scale for box in self.cascade.detectMultiScale(copy, 1.2, 2, minSize=(24, 24))]
 
 
@@ -40,7 +42,7 @@ class CenterFace:
 
     def __call__(self, gray):
         scale = self.longest / max(gray.shape)
-        boxes, _ = self.network(cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), self.least)
+        boxes, _ = self.network(shrunk(gray, scale), self.least)
         return [np.array([x, y, right - x, bottom - y]) / scale for x, y, right, bottom, _ in boxes]
 
 
@@ -57,7 +59,7 @@ class BlazeFace:
 
     def __call__(self, gray):
         scale = self.side / max(gray.shape)
-        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[: self.side, : self.side]
+        copy = shrunk(gray, scale)[: self.side, : self.side]
         square = np.zeros((self.side, self.side), np.float32)
         square[: copy.shape[0], : copy.shape[1]] = copy
         self.network.setInput(np.repeat(square[np.newaxis, np.newaxis] / 127.5 - 1, 3, axis=1))
@@ -81,7 +83,7 @@ class Mtcnn:
 
     def __call__(self, gray):
         scale = min(1, 640 / max(gray.shape))
-        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        copy = shrunk(gray, scale)
         found = self.network.detect_faces(cv2.cvtColor(copy, cv2.COLOR_GRAY2RGB))
         return [np.array(one["box"]) / scale for one in found]
 
@@ -92,7 +94,7 @@ def yunet(file, least):
 
     def detect(gray):
         scale = 640 / max(gray.shape)
-        copy = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        copy = shrunk(gray, scale)
         network.setInputSize(copy.shape[::-1])
         rows = network.detect(cv2.cvtColor(copy, cv2.COLOR_GRAY2BGR))[1]
         return [] if rows is None else rows[:, :4] / scale

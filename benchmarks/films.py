@@ -17,10 +17,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from peers import FOLDER
 
 from fergit.core.files import write_json, write_text
 from fergit.core.parallel import cores
-from fergit.core.paths import WORK
 from fergit.data import datasets
 from fergit.data.detection import FaceDetector, crop
 from fergit.pages.present import markdown
@@ -68,9 +68,8 @@ def walks(people, seconds, seed):
 def persons_of(people, seed):
     """A face of each expression of so many of CK+'s persons who show three or more: list of uint8 (n, 48, 48)."""
     faces = datasets.load("ckplus")
-    table = pd.DataFrame(
-        {"person": faces.group, "expression": faces.labels}
-    ).drop_duplicates()  # the first frame of each
+    table = pd.DataFrame({"person": faces.group, "expression": faces.labels})
+    table = table.drop_duplicates()  # the first frame of each
     several = [faces.images[rows.index] for _, rows in table.groupby("person") if len(rows) > 2]
     return [several[one] for one in np.random.default_rng(seed).permutation(len(several))[:people]]
 
@@ -140,7 +139,7 @@ def switches(several):
 
 def speed(people=2, seconds=8, turns=5):
     """Our work on each frame and the package fer's, on the same frames in turn: {name: {what: number}}."""
-    sys.path.append(str(WORK / "peers"))
+    sys.path.append(str(FOLDER))
     from fer.fer import FER
 
     recognizer, tracker, fer = ExpressionRecognizer(), Tracker(), FER()

@@ -69,7 +69,7 @@ def scenes(folder):
         files.setdefault(f"{file.parents[2].name}.jpg" if file.parents[1].name == "contents" else file.name, file)
     missing = set(EMPTY) - set(files)
     if missing:
-        raise SystemExit(f"error: {folder}: lacks {', '.join(sorted(missing))}; README.md says whence they come")
+        raise SystemExit(f"error: {folder}: lacks {', '.join(sorted(missing))}; README.md says where they come from")
     found = {}
     for name in EMPTY:
         gray = photographs.to_gray(photographs.read(files[name]), "bgr")

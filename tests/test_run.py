@@ -213,9 +213,8 @@ def test_check_names_what_is_left_from_other_models_and_seeds(monkeypatch, tmp_p
     values = schema.load_params()
     values["synthetic"]["overrides"] = {}
     monkeypatch.setattr(command, "load_params", lambda: values | {"models": ["basic"], "seeds": [0, 2]})
-    for place in ("WORK", "RESULTS"):
+    for place in ("WORK", "RESULTS", "ROOT"):
         monkeypatch.setattr(paths, place, tmp_path)
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
     for left in ("basic/02-train/seed-0", "basic/02-train/seed-1", "residual/02-train/seed-2"):
         (tmp_path / "synthetic" / left).mkdir(parents=True)
     command.check()

@@ -365,8 +365,10 @@ class Server(http.server.BaseHTTPRequestHandler):
     film, calls, asked, about = b"", 0, {}, None
 
     def do_GET(self):  # noqa: N802
-        if self.path in ("/a.avi", "/a.mjpeg"):
-            self.answer({})
+        if self.path == "/moved.mjpeg":
+            self.move()
+        elif self.path in ("/a.avi", "/a.mjpeg"):
+            self.answer({"Content-Length": str(len(self.film))})
             self.wfile.write(self.film)
         elif self.path == "/silent":
             time.sleep(4)
@@ -385,10 +387,18 @@ class Server(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self):  # noqa: N802
         if self.path == "/camera.mjpg":
             return self.send_error(501)
-        Server.asked = dict(self.headers)
+        if self.path == "/moved.mjpeg":
+            return self.move()
         self.answer({"Content-Length": str(len(self.film))} if self.about is None else self.about)
 
+    def move(self):
+        self.send_response(302)
+        self.send_header("Location", f"http://localhost:{self.server.server_port}/a.mjpeg")
+        self.end_headers()
+
     def answer(self, about):
+        if self.headers["User-Agent"].startswith("Python"):  # and not OpenCV
+            Server.asked = dict(self.headers)
         self.send_response(200)
         for name, value in about.items():
             self.send_header(name, value)
@@ -424,6 +434,13 @@ def test_a_film_at_an_address_that_counts_no_frames_ends(server, monkeypatch):
     film = Film(f"{server}/a.mjpeg")
     assert not film.live and not film.frames and len(list(film)) == 20
     assert Server.asked["Authorization"] == "Basic dXNlcjpzZWNyZXQ="  # user:secret
+
+
+def test_a_password_does_not_follow_to_another_server(server, monkeypatch):
+    monkeypatch.setattr(Server, "film", 3 * cv2.imencode(".jpg", PICTURE)[1].tobytes())
+    monkeypatch.setattr(Server, "asked", {})
+    assert not Film(f"{server}/moved.mjpeg").live
+    assert Server.asked["Host"].startswith("localhost:") and "Authorization" not in Server.asked
 
 
 @pytest.mark.parametrize(

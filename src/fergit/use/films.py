@@ -103,7 +103,8 @@ class Film:
         request = urllib.request.Request(self.name, method="HEAD")
         if address.username is not None:
             both = urllib.parse.unquote(f"{address.username}:{address.password or ''}").encode()
-            request.add_header("Authorization", f"Basic {base64.b64encode(both).decode()}")
+            # Not for another server, should this one lead there.
+            request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(both).decode()}")
         with (
             contextlib.suppress(OSError, ValueError, http.client.HTTPException),
             urllib.request.urlopen(request, timeout=TIMEOUT) as answer,
