@@ -40,7 +40,7 @@ def main(arguments=None, recognizer=None):
     except KeyboardInterrupt:
         sys.stdout.flush()
         os._exit(0)  # a decoder that is still at work in its thread would hold up Python's own end, or break it
-    except FergitError as error:
+    except (FergitError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 

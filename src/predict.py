@@ -98,7 +98,7 @@ class Job:
 
     def collect(self, path):
         try:
-            if not path.is_dir():
+            if not os.path.isdir(path):  # Path.is_dir raises where it may not look
                 self.inputs.append((path, Path(path.name)))
                 return
             files, others = photographs.find(path, self.fail)

@@ -106,6 +106,9 @@ def cluster(names):
 
 def study_report(name):
     """Say what a study found."""
+    from fergit.runner.variants import load_study
+
+    load_study(name)  # or one line says that there is none of this name
     _notebook("studies/dvc.yaml:report", "05-study", paths.study(name), name=name)
 
 
@@ -121,8 +124,10 @@ def gradcam(dataset):
 
 def ship(dataset, model, seed):
     """Write a trained network as models/<dataset>-<model>.npz and .onnx."""
+    from fergit.runner.execute import set_environment
     from fergit.use import shipped
 
+    set_environment()
     stem, training = shipped.ship(dataset, model, seed)
     print(
         f"wrote {paths.relative(stem)}.npz and .onnx; `python src/predict.py --network {stem.name} photo.jpg` uses it"

@@ -96,6 +96,12 @@ def test_wrong_arguments_are_named(arguments, message, monkeypatch, capsys):
     assert status == 2 and message in lines[-1]
 
 
+@pytest.mark.parametrize("stage", ["study", "study-report"])
+def test_a_study_that_there_is_not_is_named(stage, monkeypatch, capsys):
+    status, lines = here(monkeypatch, capsys, stage, "nosuch")
+    assert status == 1 and len(lines) == 1 and "no 'nosuch' in studies/params.yaml" in lines[0]
+
+
 @pytest.mark.parametrize("stage", ["train", "evaluate", "studies/dvc.yaml:leaks"])
 def test_params_yaml_is_read_once_a_stage(monkeypatch, stage):
     seen, read = [], params.read

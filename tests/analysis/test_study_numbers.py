@@ -54,11 +54,12 @@ def test_variants_are_compared_with_the_first():
     assert row["difference"] == 0.133333 and row["low"] <= 0.133333 <= row["high"]
     assert row["p"] == pytest.approx(stats.ttest_rel([6, 7, 9], [5, 6, 7]).pvalue, abs=1e-6)
     assert found["variants"][0]["named"] == {"x": 0.4, "y": None}  # 12 of 30 images; none is of y
+    assert [row["validation"] for row in found["variants"]] == [0.4, 0.533333]  # as predicted, mirrored or not
     macro_f1 = np.mean([2 * n / (10 + n) / 2 for n in (5, 6, 7)])
     assert found["variants"][0]["macro_f1"] == pytest.approx(macro_f1, abs=1e-6)
     assert tables_studies.variants(found).loc["b", "test accuracy"].startswith("73.3 % (")
-    assert tables_studies.comparisons(found).loc["b less a", "points"] == "+13.3"
-    assert tables_studies.splits(found) is None and tables_studies.named(found).loc[("basic", "b"), "x"] == 0.53
+    assert tables_studies.comparisons(found).loc["b minus a", "points"] == "+13.3"
+    assert tables_studies.splits(found) is None and tables_studies.named(found).loc[("basic", "b"), "x"] == "0.53"
 
 
 def test_classes_and_variants_may_be_numbers(tmp_path):
@@ -102,7 +103,7 @@ def test_the_papers_table_stands_beside_a_study_of_its_data():
     predictions, trainings = (table.assign(network="residual") for table in made_up([""] * 10))
     found = summed_up(predictions, trainings, dataset="fergit", models=["residual"])
     assert found["paper"]["residual"]["accuracy"] == 0.75
-    assert tables_studies.named(found).loc[("residual", "paper"), "disgust"] == 0.76
+    assert tables_studies.named(found).loc[("residual", "paper"), "disgust"] == "0.76"
 
 
 def test_equal_differences():
@@ -139,9 +140,9 @@ def test_two_networks_are_compared_over_the_splits():
     assert two["difference"] == pytest.approx(other - first, abs=1e-6) == pytest.approx(8 / 60, abs=1e-6)
     assert (two["low"], two["high"]) == (0, 0.266667)  # no narrower than the two persons
     assert (two["higher"], two["equal"], two["lower"]) == (1, 1, 0)
-    assert tables_studies.comparisons(found).loc["residual less basic", "interval"] == "0.0 to +26.7"
+    assert tables_studies.comparisons(found).loc["residual minus basic", "interval"] == "0.0 to +26.7"
     assert tables_studies.overview({"mine": found}).loc[0, "difference in points"] == (
-        "residual less basic +13.3 (0.0 to +26.7)"
+        "residual minus basic +13.3 (0.0 to +26.7)"
     )
     assert found["draws"]["basic"]["by_person"] == {"known": [30, 30], "new": [10, 30]}
     assert studies.between(*found["draws"].values(), EVALUATE) == pytest.approx((8 / 60, 0, 16 / 60))

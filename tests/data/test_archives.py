@@ -2,6 +2,7 @@ import gzip
 import io
 import lzma
 import os
+import shutil
 import struct
 import tarfile
 import tempfile
@@ -57,6 +58,18 @@ def test_every_kind_reads_alike(archive):
         assert dict(opened.read_all(["one.txt", "b/two.txt"])) == {"one.txt": b"one", "b/two.txt": b"two"}
         with opened.open("b/two.txt") as file:
             assert file.read() == b"two"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_folders_are_known_and_those_of_a_mac_are_not(kind, tmp_path):
+    for name in ("empty", "__MACOSX/a", ".hidden", "full"):
+        (tmp_path / "a" / name).mkdir(parents=True)
+    (tmp_path / "a" / "full" / "one.txt").write_bytes(b"one")
+    path = tmp_path / "a"
+    if kind != "folder":
+        path = Path(shutil.make_archive(tmp_path / "packed", kind, path))
+    with open_archive(path) as opened:
+        assert opened.folders - {"."} == {"empty", "full"}
 
 
 @pytest.mark.parametrize(

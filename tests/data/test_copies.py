@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,6 +29,12 @@ def test_copies(faces):
     assert table["copy_group"].tolist() == [0, 0, 1, 1, 1]
     assert table["conflicting"].tolist() == [False, False, True, True, True]
     assert table["across"].tolist() == [False, False, True, True, True]
+
+
+def test_only_fer2013_has_its_official_parts(faces):
+    loaded = dataclasses.replace(faces, source=np.array(["fer2013"] * 4 + ["mine"] * 5))
+    usage = copies.of_test_images(faces, loaded)["usage"]
+    assert usage.tolist() == [fer2013.USAGES["test"], ""]
 
 
 def test_summary(faces):

@@ -160,6 +160,21 @@ def test_what_is_left_out_is_counted_and_named(capsys):
     assert datasets.differences("mine") == [line.strip() for line in said[1:]]
 
 
+def test_a_large_picture_that_is_not_packed_is_read():
+    large = cv2.imencode(".tiff", np.full((4000, 3000, 3), 9000, np.uint16), [cv2.IMWRITE_TIFF_COMPRESSION, 1])[
+        1
+    ].tobytes()
+    write(several("a", "b"), make=lambda number: large if number == 0 else picture(number))
+    assert len(large) > 2**26 and fetch()["images"] == 10
+
+
+def test_a_header_without_its_numbers_ends_nothing():
+    write(several("a", "b"))
+    (paths.EXTERNAL / "mine" / "a" / "x.pam").write_bytes(b"P7\nHEIGHT 10\nENDHDR\n")
+    (paths.EXTERNAL / "mine" / "a" / "y.png").write_bytes(b"P7\nHEIGHT 10\nENDHDR\n")
+    assert fetch()["images"] == 10
+
+
 def test_a_picture_that_opencv_refuses_ends_nothing(monkeypatch):
     """Whatever it is: the others are read."""
     write(several("a", "b"))

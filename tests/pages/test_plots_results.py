@@ -69,6 +69,6 @@ def test_figures_of_leaks(tmp_path, monkeypatch):
     found = leaks.summary("fergit", tests, outcomes, 0.95)
     assert {*leaks.KINDS, "test images"} <= set(texts(plots_leaks.correlations(tests)))
     shown = texts(plots_leaks.accuracies(found))
-    assert {"basic", "residual", "from muxspace (617)", "FER+ votes for the label (1,848)"} <= set(shown)
+    assert {"basic", "residual", "from muxspace (617)", "FER+ votes: the label (1,848)"} <= set(shown)
     votes = leaks.votes_of(tests)
     assert {"a tie", "no face", "contempt"} <= set(texts(plots_leaks.seen_as(tests.loc[votes.index, "label"], votes)))

@@ -141,7 +141,11 @@ def test_numbers_as_texts():
     assert present.percent(None) == present.percent(np.nan) == "–" and present.percent(0.734) == "73.4 %"
     assert present.with_interval(0.734, 0.716, 0.751) == "73.4 % (71.6–75.1)"
     assert present.with_interval(0.734, None, None) == "73.4 %"
-    assert [present.points(value) for value in (0.007, -0.022, -0.0001)] == ["+0.7", "−2.2", "0.0"]
+    assert [present.points(value) for value in (0.007, -0.022, 0.0)] == ["+0.7", "−2.2", "0.0"]
+    assert [present.points(value) for value in (-0.00036, 1e-9)] == [
+        "−0.04",
+        "0.0",
+    ]  # the end of an interval that excludes 0
     assert present.failure_warning({0: {"trained": True}}, "basic") == ""
     assert present.score({"mean": 0.7083, "ci95": [0.69, 0.726]}, "95 % CI ") == "70.8 % (95 % CI 69.0–72.6)"
     assert present.gain({"difference": -0.004, "low": -0.02, "high": 0.01}, " points") == "−0.4 points (−2.0 to +1.0)"

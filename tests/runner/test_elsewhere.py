@@ -93,6 +93,13 @@ def test_an_unknown_study_is_one_line(tmp_path):
         elsewhere.pack(tmp_path, ["x"])
 
 
+def test_a_file_that_was_cut_short_on_its_way_is_one_line(packed):
+    file = packed / "tasks.pickle"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(FergitError, match="tasks.pickle: not what `pack` wrote .*; copy it again"):
+        elsewhere.run(packed, None, 1)
+
+
 def test_an_error_is_one_line(tmp_path, monkeypatch, capsys):
     for arguments, said in ((["pack", "x"], "no 'x' in studies/params.yaml"), (["run"], "No such file or directory")):
         monkeypatch.setattr("sys.argv", ["elsewhere", arguments[0], str(tmp_path), *arguments[1:]])

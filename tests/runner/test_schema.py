@@ -92,6 +92,7 @@ def test_a_data_set_of_ones_own(changed, block):
             "ckplus.images.neutral is true; allowed: false, as",
         ),
         ("reports", {}, "reports is no name of a data set; allowed: "),
+        ("images", {}, "images is no name of a data set; allowed: "),
         ("my faces", {}, "my faces is no name of a data set; allowed: up to 64 of letters"),
     ],
 )

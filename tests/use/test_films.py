@@ -309,7 +309,7 @@ def test_a_person_keeps_the_number_when_few_frames_are_searched():
 def test_a_plot_has_so_many_panels_at_most(monkeypatch, tmp_path):
     monkeypatch.setattr(course, "PANELS", 3)
     monkeypatch.setattr(figure.Figure, "suptitle", lambda self, text: said.append(text))
-    said, courses = [], [Course("film") for _ in range(5)]
+    said, courses = [], [Course("cost_$1_$2") for _ in range(5)]  # no formula
     for one in courses:
         one.add(faces("happy"), 0.0)
         one.close(1.0)
@@ -482,6 +482,11 @@ def test_an_address_that_does_not_answer_is_one_line_in_time(server, monkeypatch
 
 def test_no_password_is_shown_whatever_happens(monkeypatch, capsys):
     assert films.without_password("rtsp://user:se@cret@host/a@b") == "rtsp://host/a@b"
+    assert (
+        films.without_password("rtsp://h:554/user=me&password=secret&channel=1")
+        == "rtsp://h:554/user=me&password=...&channel=1"
+    )
+    assert films.without_password("http://h:80?PWD=se@cret") == "http://h:80?PWD=..."
 
     def refuse(*_):
         raise ValueError("a mistake")

@@ -164,6 +164,12 @@ def test_a_camera_runs_until_it_is_interrupted(tmp_path, monkeypatch, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "camera-0.mp4"]
 
 
+def test_a_path_that_may_not_be_looked_at_ends_nothing(folder, capsys):
+    assert run("x" * 300 + ".jpg", folder) == 1
+    said = capsys.readouterr()
+    assert "File name too long" in said.err and "two.png" in said.out
+
+
 @pytest.mark.parametrize("ending", ["interruption", "head"])
 def test_rows_found_before_the_end_are_kept(folder, film, tmp_path, monkeypatch, capsys, ending):
     def say(self, *cells):

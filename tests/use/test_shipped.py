@@ -35,6 +35,14 @@ def shaken(kind, **settings):
     return model
 
 
+def test_predictions_of_mirrored_images_are_refused(monkeypatch):
+    monkeypatch.setattr(shipped, "read", lambda _: {"predict": {"mirror": True}})
+    with pytest.raises(
+        FergitError, match="predict.mirror: false in params.yaml, and `dvc repro predict@synthetic-basic`"
+    ):
+        shipped.predictions_of("synthetic", "basic", 0, "validation")
+
+
 def computed(model, images):
     """Its outputs, without a graph of its own, which would take longer to make than to run."""
     return np.asarray(model(images, training=False))

@@ -87,7 +87,7 @@ def squeeze(images, width):
 ALTERATIONS = {
     "dark": Alteration("darker", "share of the light", 1, (0.5, 0.25, 0.12, 0.06, 0.03), np.multiply),
     "flat": Alteration("less contrast", "share of the contrast", 1, (0.5, 0.25, 0.12, 0.06, 0.03), flatten),
-    "noise": Alteration("noise", "standard deviation in gray values", 0, (5, 10, 20, 40, 80), add_noise),
+    "noise": Alteration("noise", "standard deviation of gray values, 0-255", 0, (5, 10, 20, 40, 80), add_noise),
     "blur": Alteration("blur", "standard deviation in pixels", 0, (0.5, 1, 1.5, 2, 3), blur),
     "small": Alteration("fewer pixels", "pixels across the face", SIDE, (32, 24, 16, 12, 8), shrink),
     "eyes": Alteration("eyes covered", "rows covered", 0, (4, 8, 12, 16, 20), cover, EYES),

@@ -80,7 +80,7 @@ def by_variant(validated, tested, trainings, level):
                 "sd": group["accuracy"].std(),
                 **dict(zip(("low", "high"), ends, strict=True)),
                 "macro_f1": metrics.macro_f1(metrics.confusions(_of(tested, variant, network))).mean(),
-                "validation": group["validation_accuracy"].mean(),
+                "validation": metrics.correct(_of(validated, variant, network)).mean(),
                 "training": group["train_accuracy"].mean(),
                 "named": metrics.named_per_image(_of(validated, variant, network)),
             }

@@ -76,12 +76,18 @@ class Archive:
     def names(self):
         return tuple(sorted(self._members))
 
+    def add_folder(self, name):
+        """Take in a folder that it says it has."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        if not _is_hidden(path):
+            self.folders.add(path.as_posix())
+
     def add(self, name, size, opener):
         """Take in a member."""
         path = PurePosixPath(name.replace("\\", "/"))  # as some programs for Windows write it
         if path.is_absolute() or ".." in path.parts or re.match(r"\w:", name):
             raise FergitError(f"{self.name}: member {name!r} would lie outside of it; refused")
-        if any(part.startswith(".") or part in JUNK for part in path.parts):
+        if _is_hidden(path):
             return
         path = path.as_posix()  # without "./"
         if NO_TEXT.search(path):
@@ -109,6 +115,10 @@ class Archive:
                 if len(data) > limit:
                     raise FergitError(f"{self.name}, {name}: more than {limit:,} bytes; refused")
                 yield name, data
+
+
+def _is_hidden(path):
+    return any(part.startswith(".") or part in JUNK for part in path.parts)
 
 
 @contextlib.contextmanager
@@ -148,7 +158,7 @@ def _folder(archive, path, _):
 
     for folder, folders, files in os.walk(root, onerror=refuse):
         folders[:] = sorted(name for name in folders if not (name.startswith(".") or name in JUNK))
-        archive.folders.add(Path(folder).relative_to(root).as_posix())
+        archive.add_folder(Path(folder).relative_to(root).as_posix())
         for name in sorted(files) + [name for name in folders if Path(folder, name).is_symlink()]:
             full = Path(folder, name)
             member = full.relative_to(root).as_posix()
@@ -163,7 +173,7 @@ def _zip(archive, path, stack):
     file = stack.enter_context(zipfile.ZipFile(path))
     for info in file.infolist():
         if info.is_dir():
-            archive.folders.add(info.filename.replace("\\", "/").strip("/"))
+            archive.add_folder(info.filename)
         else:
             archive.add(info.filename, info.file_size, lambda info=info: file.open(info))
 
@@ -183,7 +193,9 @@ def _tar(archive, path, stack):
     for info in file:
         if info.size < 0 or not (info.isdir() or info.isfile()):
             raise FergitError(f"{archive.name}: member {info.name!r} is a link or a device; refused")
-        if info.isfile():
+        if info.isdir():
+            archive.add_folder(info.name)
+        else:
             archive.add(info.name, info.size, lambda info=info: file.extractfile(info))
 
 

@@ -123,7 +123,8 @@ def of_test_images(faces, loaded, votes=None):
     first = dict(zip(prints[::-1], range(len(train))[::-1], strict=True))  # in training, of several copies
     same = np.array([first.get(name, -1) for name in fingerprints(test.images)], dtype=int)
     index, near = np.where(same >= 0, same, index), (same >= 0) | (correlation > 0)
-    usage = {name: fer2013.USAGES.get(part, "") for name, part in zip(loaded.sample_id, loaded.split, strict=True)}
+    parts = np.where(loaded.source == "fer2013", loaded.split, "")
+    usage = {name: fer2013.USAGES.get(part, "") for name, part in zip(loaded.sample_id, parts, strict=True)}
     classes = np.array(faces.classes)
     table = pd.DataFrame(
         {

@@ -51,7 +51,7 @@ def size(data):
     try:
         name = kind(data[:512])
         return SIZES[name](data) if name in SIZES else None
-    except (struct.error, IndexError, AttributeError, OverflowError, ValueError):
+    except (struct.error, IndexError, AttributeError, OverflowError, TypeError, ValueError):
         return None
 
 
@@ -139,7 +139,7 @@ def _heif(data):
 
 def _pnm(data):
     if data[:2] == b"P7":
-        return tuple(int(re.search(rb"\n%s (\d{1,9})" % name, data[:2048])[1]) for name in (b"WIDTH", b"HEIGHT"))
+        return tuple(int(re.search(rb"\n%s\s+(\d{1,9})" % name, data[:2048])[1]) for name in (b"WIDTH", b"HEIGHT"))
     space = rb"(?:\s|#[^\n]*\n)+"
     return tuple(map(int, re.match(rb"P.%s(\d{1,9})%s(\d{1,9})\s" % (space, space), data[:2048]).groups()))
 

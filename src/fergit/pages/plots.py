@@ -3,11 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.ticker import PercentFormatter
 
 from fergit.core import paths
 
 # Two colours that stay apart in gray print and for colour-blind readers: the paper's number, and ours.
 PAPER, OURS = "#B0B0B0", "#2F5D8A"
+NETWORKS = {"basic": "C0", "residual": "C1"}  # where both stand in one figure
 FEWEST = 16  # persons, or images where persons are unknown: the mean face of fewer might show one that someone knows
 
 
@@ -15,6 +17,7 @@ def theme():
     """Set the look of all figures; call it once a notebook."""
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
     plt.rcParams.update({"figure.dpi": 100, "figure.constrained_layout.use": True, "axes.titlelocation": "left"})
+    plt.rcParams["text.parse_math"] = False  # a class may be called "$1 or $2"
 
 
 def mean_face(faces):
@@ -23,11 +26,20 @@ def mean_face(faces):
     return faces.images.mean(axis=0) if people >= FEWEST else None
 
 
-def save(figure, path):
+def percent_ticks(axis, decimals=0):
+    """Write the ticks of an axis, which are shares, as the text does: ``68.5 %``."""
+    axis.set_major_formatter(PercentFormatter(1, decimals=decimals, symbol=" %"))
+
+
+def save(figure, path, title=""):
     """Write a figure as PNG, with nothing in the file that changes from run to run, and close it.
+
+    A `title` stands above all its panels.
 
     Closing keeps the notebook from showing the figure twice: the cell's last line shows it.
     """
+    if title:
+        figure.suptitle(title)
     path = paths.ROOT / path
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})

@@ -10,22 +10,23 @@ from fergit.pages import plots
 def altered(found):
     """A panel for each alteration, from a card's metrics.json; bands are intervals over images.
 
-    The steps stand side by side, unaltered first, whatever their distance; the dotted line is the accuracy of naming
-    the largest class each time.
+    The steps stand side by side, unaltered first, whatever their distance.
     """
     support = [row["support"] for row in found["classes"]]
+    lines = {"unaltered": "--", "naming the largest class": ":"}
     figure, axes = plt.subplots(3, 3, figsize=(10, 8), sharey=True)
     for ax, (name, steps) in zip(axes.flat, found["altered"].items(), strict=True):
         at = np.arange(len(steps))
         accuracy, low, high = (np.array([step[key] for step in steps]) for key in ("accuracy", "low", "high"))
-        for height, style in ((accuracy[0], "--"), (max(support) / sum(support), ":")):
-            ax.axhline(height, color="0.6", linestyle=style, linewidth=1)
-        ax.fill_between(at, low, high, color=plots.OURS, alpha=0.2, linewidth=0)
-        ax.plot(at, accuracy, color=plots.OURS, marker="o", markersize=4)
+        ax.plot(at, accuracy, color=plots.OURS, marker="o", markersize=4, label="altered")
+        ax.fill_between(at, low, high, color=plots.OURS, alpha=0.2, linewidth=0, label="its interval over images")
+        for height, (label, style) in zip((accuracy[0], max(support) / sum(support)), lines.items(), strict=True):
+            ax.axhline(height, color="0.6", linestyle=style, linewidth=1, label=label)
         ax.set_xticks(at, [f"{step['strength']:g}" for step in steps])
         ax.set(title=ALTERATIONS[name].title, xlabel=ALTERATIONS[name].unit, ylim=(0, 1))
-        ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        plots.percent_ticks(ax.yaxis)
     figure.supylabel("accuracy")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 

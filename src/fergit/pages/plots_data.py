@@ -38,7 +38,7 @@ def plot_class_sizes(faces):
     """Images of each class, as the paper's Figure 3."""
     numbers = pd.Series(faces.counts())
     figure, axes = plt.subplots(figsize=(8, 3.6))
-    sns.barplot(x=numbers.index, y=numbers.to_numpy(), color=plots.OURS, ax=axes)
+    sns.barplot(x=numbers.index, y=numbers.to_numpy(), color=plots.OURS, saturation=1, ax=axes)
     axes.bar_label(axes.containers[0], [f"{n:,}\n{100 * n / len(faces):.1f} %" for n in numbers], fontsize=9, padding=2)
     return _bars(figure, axes, f"Images of each class, {len(faces):,} in all", 0.18)
 
@@ -51,14 +51,14 @@ def plot_split(faces, dataset):
     rows = [("ours", part, int(sizes.loc["all", part])) for part in PARTS]
     rows += [("paper", part, number) for part, number in paper.items()]
     bars = pd.DataFrame(rows, columns=["of", "part", "images"])
-    sns.barplot(bars, x="part", y="images", hue="of", palette=WHOSE, ax=left, legend=bool(paper))
+    sns.barplot(bars, x="part", y="images", hue="of", palette=WHOSE, saturation=1, ax=left, legend=bool(paper))
     _labelled(left)
     _bars(figure, left, "Images of each part", 0.12)
 
     shares = sizes[list(PARTS)].div(sizes["all"], axis=0).iloc[::-1]
     shares.plot.barh(stacked=True, color=PART_COLOURS, width=0.75, ax=right)
-    right.set(title="Share of each class", xlim=(0, 1), ylabel="")
-    right.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    right.set(title="How each class is split", xlabel="share of the class", xlim=(0, 1), ylabel="")
+    plots.percent_ticks(right.xaxis)
     right.grid(axis="y", visible=False)
     right.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
@@ -66,9 +66,9 @@ def plot_split(faces, dataset):
 
 def plot_supports(table):
     """Class sizes of the test set beside the paper's, from `supports`."""
-    long = table.drop(index="all")[["paper", "ours"]].melt(ignore_index=False, var_name="of", value_name="images")
+    long = table.drop(index="all")[["ours", "paper"]].melt(ignore_index=False, var_name="of", value_name="images")
     figure, axes = plt.subplots(figsize=(8, 3.6))
-    sns.barplot(long.reset_index(), x="class", y="images", hue="of", palette=WHOSE, ax=axes)
+    sns.barplot(long.reset_index(), x="class", y="images", hue="of", palette=WHOSE, saturation=1, ax=axes)
     _labelled(axes)
     return _bars(figure, axes, "Test images of each class, the paper's and ours", 0.1)
 
@@ -83,7 +83,7 @@ def _bars(figure, axes, title, margin):
     axes.set(title=title, xlabel="", ylabel="images")
     axes.margins(y=margin)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.grid(axis="x", visible=False)
+    axes.grid(visible=False)  # each bar has its number
     if axes.get_legend():
         axes.legend(title=None)
     return figure
@@ -104,13 +104,14 @@ def plot_mean_faces(faces):
     shown = means[~np.isnan(means[:, 0, 0])]
     deviations = means - (shown.mean(axis=0) if len(shown) else 0)
     largest = max(1.0, np.nan_to_num(np.abs(deviations)).max())
+    darkest, brightest = (shown.min(), shown.max()) if len(shown) else (0, 255)  # one scale for all
     figure, axes = plt.subplots(2, len(means), figsize=(1.6 * len(means), 3.3), subplot_kw={"xticks": [], "yticks": []})
     for (above, below), mean, deviation, name in zip(axes.T, means, deviations, faces.classes, strict=True):
-        above.imshow(mean, cmap="gray")
+        above.imshow(mean, cmap="gray", vmin=darkest, vmax=brightest)
         drawn = below.imshow(deviation, cmap="RdBu_r", vmin=-largest, vmax=largest)
         above.set_title(name, loc="center", fontsize=11)
     axes[0, 0].set_ylabel("mean")
-    axes[1, 0].set_ylabel("less the mean\nof all classes")
+    axes[1, 0].set_ylabel("minus the mean\nof all classes")
     figure.colorbar(drawn, ax=axes[1, :].tolist(), shrink=0.8, label="gray values")
     return figure
 

@@ -6,23 +6,27 @@ import pandas as pd
 import seaborn as sns
 
 from fergit.analysis import leaks
+from fergit.core.faces import EXPRESSIONS
 from fergit.pages import plots
 from fergit.pages.present import TITLES
 
 COLOURS = dict(zip(leaks.KINDS, ("#B5483A", "#E0A030", plots.OURS), strict=True))
-HEADINGS = {"copies": "{}", "sources": "from {}", "labels": "FER+ votes for {}"}
+HEADINGS = {"copies": "{}", "sources": "from {}", "labels": "FER+ votes: {}"}
 
 
 def correlations(tests):
     """How like its nearest training image each test image is, from `leaks.read_copies`; lines are the thresholds."""
     figure, axes = plt.subplots(figsize=(8, 3.4))
     table = tests.assign(correlation=tests["correlation"].clip(lower=0), copy=leaks.kinds(tests))
-    look = {"multiple": "stack", "bins": np.linspace(0, 1, 51), "alpha": 1}
+    look = {"multiple": "stack", "bins": np.linspace(0, 1, 41), "alpha": 1}
     sns.histplot(table, x="correlation", hue="copy", hue_order=leaks.KINDS, palette=COLOURS, ax=axes, **look)
     for near in leaks.NEAR:
         axes.axvline(float(near), color="0.3", linestyle="--", linewidth=1)
     axes.set(
-        title="The nearest image in training", xlabel="correlation of the pixels", ylabel="test images", xlim=(0, 1)
+        title=f"The nearest image in training; near copies correlate by {leaks.NEAR[0]} or more",
+        xlabel="correlation of the pixels",
+        ylabel="test images",
+        xlim=(0, 1),
     )
     axes.get_legend().set_title(None)
     return figure
@@ -44,13 +48,14 @@ def accuracies(found):
             axes.set_yticks(
                 range(len(rows)), [f"{name} ({n:,})" for name, n in zip(names, rows["images"], strict=True)]
             )
-            axes.axvline(entry["accuracy"], color="0.6", linestyle="--", linewidth=1)
         rows = first[["kind", "stratum"]].merge(rows, on=["kind", "stratum"])  # in the first network's order
         at = np.arange(len(rows)) + 0.16 * (number - (len(found["networks"]) - 1) / 2)
         ends = np.maximum([rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]], 0)
-        axes.errorbar(rows["accuracy"], at, xerr=ends, fmt="o", capsize=3, label=network, color=f"C{number}")
+        colour = plots.NETWORKS[network]
+        axes.axvline(entry["accuracy"], color=colour, linestyle="--", linewidth=1)
+        axes.errorbar(rows["accuracy"], at, xerr=ends, fmt="o", capsize=3, label=network, color=colour)
     axes.set(title="Accuracy by kind of test image", xlabel="accuracy", xlim=(0, 1.02))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    plots.percent_ticks(axes.xaxis)
     axes.invert_yaxis()
     axes.legend(title="network", loc="upper left", bbox_to_anchor=(1, 1))
     return figure
@@ -59,11 +64,12 @@ def accuracies(found):
 def seen_as(labels, votes):
     """What most votes of FER+ are for in the images of each class of FER2013, as shares of the class."""
     table = pd.crosstab(labels, leaks.most_voted(votes), normalize="index")
-    others = [name for name in (*votes.columns, leaks.NO_EXPRESSION[-1]) if name not in table.index]
-    table = table.reindex(columns=[*table.index, *others], fill_value=0.0)
+    names = [name for name in EXPRESSIONS if name in table.index]
+    others = [name for name in (*votes.columns, leaks.NO_EXPRESSION[-1]) if name not in names]
+    table = table.reindex(index=names, columns=[*names, *others], fill_value=0.0)
     figure, axes = plt.subplots(figsize=(9, 4.2))
     sns.heatmap(100 * table, annot=True, fmt=".0f", cmap="Blues", vmin=0, vmax=100, cbar=False, ax=axes)
     axes.set(title="Per cent of a label's images", xlabel="most votes of FER+ are for", ylabel="FER2013's label")
-    axes.set_xticklabels([name.replace("_", " ") for name in table.columns], rotation=35)
+    axes.set_xticklabels([name.replace("_", " ") for name in table.columns], rotation=35, ha="right")
     axes.tick_params(axis="y", rotation=0)
     return figure

@@ -1,19 +1,23 @@
 """Figures of results: what the networks get right, what they confuse, how sure they are, and how they learned."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from fergit.pages.plots import OURS, PAPER
+from fergit.pages.plots import NETWORKS, OURS, PAPER, percent_ticks
+
+ROUND = (1, 2, 5, 10)  # the steps between ticks, and these times powers of ten
 
 
 def confusion_matrices(confusion, classes):
     """Counts and row shares side by side, as the paper's Figure 5, of int (classes, classes); rows are true classes."""
     support = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, support, out=np.zeros(confusion.shape), where=support > 0)
-    figure, axes = plt.subplots(1, 2, figsize=(11.2, 5.6), sharey=True)
+    figure, axes = plt.subplots(1, 2, figsize=(10, 5.6), sharey=True)
     panels = ((confusion, "d", "images", None), (100 * shares, ".0f", "% of the true class", 100))
     for ax, (values, form, title, top) in zip(axes, panels, strict=True):
         names = {"xticklabels": classes, "yticklabels": classes, "annot_kws": {"size": 11}, "linewidths": 0.5}
@@ -37,7 +41,7 @@ def f1_per_class(table):
         ax.hlines(rows, ends.min(axis=1), ends.max(axis=1), color="0.8", lw=2, zorder=1)
         ax.scatter(table["paper_f1"], rows, s=80, color=PAPER, edgecolor="0.3", marker="D", label="paper", zorder=2)
     ax.scatter(table["f1"], rows, s=80, color=OURS, label="ours", zorder=3)
-    ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(table) - 0.4), xlabel="F1")
+    ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(table) - 0.4), xlabel="F1", title="F1 of each class")
     ax.set_yticks(rows, [f"{name}  (n = {n})" for name, n in table["support"].items()])
     ax.grid(axis="y", visible=False)
     if "paper_f1" in table:
@@ -49,11 +53,11 @@ def roc(curves, areas):
     """One-vs-rest ROC curves of `metrics.roc_curves`, with the area under each in the legend."""
     palette = sns.color_palette("colorblind")
     colours, styles = [palette[i] for i in (0, 1, 2, 3, 4, 7, 9)], ("-", "--", "-.")  # not the pale ones
-    figure, ax = plt.subplots(figsize=(7.6, 5.6))
+    figure, ax = plt.subplots(figsize=(6, 5.6))
     for number, (name, area) in enumerate(areas.dropna().items()):
         curve = curves[curves["class"] == name]
         look = {"color": colours[number % len(colours)], "ls": styles[number % len(styles)], "lw": 1.8}
-        ax.step(curve["fpr"], curve["tpr"], where="post", label=f"{name}  {area:.3f}", **look)
+        ax.plot(curve["fpr"], curve["tpr"], label=f"{name}  {area:.3f}", **look)
     ax.plot([0, 1], [0, 1], color="0.6", lw=1, ls=":")
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="false positive rate", ylabel="true positive rate")
     ax.set_aspect("equal")
@@ -69,7 +73,7 @@ def reliability(table):
     ax.errorbar(table["confidence"], table["accuracy"], ends, color=OURS, marker="o", capsize=3, label="network")
     ax.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), ylabel="share that is correct")
     ax.legend(loc="lower right")
-    below.bar(table["low"], table["images"], table["high"] - table["low"], align="edge", color=OURS, alpha=0.6)
+    below.bar(table["low"], table["images"], table["high"] - table["low"], align="edge", color=OURS, zorder=2)
     below.set(xlabel="probability of the predicted class", ylabel="images")
     below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     return figure
@@ -83,28 +87,30 @@ def learning(histories):
     table, names = pd.concat(histories), {"accuracy": "training, as augmented", "val_accuracy": "validation"}
     last = table["epoch"].max()
     table = table.melt(["network", "seed", "epoch"], list(names), var_name="part", value_name="share")
-    look = {"height": 3.6, "aspect": 1.3, "errorbar": ("pi", 100)}
+    known = set(table["network"]) <= NETWORKS.keys()
+    look = {"height": 3.6, "aspect": 1.3, "errorbar": ("pi", 100), "facet_kws": {"despine": False}}
+    look["palette"] = NETWORKS if known else sns.color_palette()[2 : 2 + table["network"].nunique()]
     look |= {"marker": "o"} if last < 30 else {}  # a line of one epoch would not be seen
     with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
         grid = sns.relplot(table.replace(names), x="epoch", y="share", hue="network", col="part", kind="line", **look)
     grid.set_axis_labels("epoch", "accuracy").set_titles("{col_name}")
     for ax in grid.axes.flat:  # each fills its axis
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        percent_ticks(ax.yaxis)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=ROUND))
     return grid.figure
 
 
 def study(trainings, found):
-    """The test accuracy of each training of a study, by variant; and the mean of each variant, or that over all splits.
+    """The test accuracy of each training of a study, by variant; their mean, or that over all splits.
 
     `trainings` is a table with ``variant``, ``network``, ``accuracy``; `found` is the study's metrics.json.
     """
     figure, ax = plt.subplots(figsize=(8, 4))
     names = list(trainings["network"].unique())
-    colours = dict(zip(names, sns.color_palette(), strict=False))
+    colours = {name: NETWORKS[name] for name in names}
     both = {"x": "variant", "y": "accuracy", "hue": "network", "palette": colours, "ax": ax}
     sns.swarmplot(trainings, dodge=len(names) > 1, size=7, **both)  # stripplot would scatter at random
-    if not found["draws"]:
+    if not found["draws"] and max(row["trainings"] for row in found["variants"]) > 1:
         means = trainings.groupby(["variant", "network"], sort=False, as_index=False)["accuracy"].mean()
         dash = {"marker": "_", "markersize": 24, "linestyle": "none", "legend": False}
         sns.pointplot(means, dodge=0.4 if len(names) > 1 else False, **dash, **both)
@@ -114,10 +120,16 @@ def study(trainings, found):
             ax.axhline(share, color=colour, linestyle=":", label=f"{name}, all tests, {100 * share:.1f} %")
         if theirs := found["paper"][name]:
             label = f"paper, {name}, {100 * theirs['accuracy']:.0f} %"
-            ax.axhline(theirs["accuracy"], color=PAPER, linestyle="--", label=label)
+            ax.axhline(theirs["accuracy"], color="0.35", linestyle="--", label=label)
     ax.set(xlabel=found["vary"], ylabel="test accuracy")
-    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.set_xticks(ax.get_xticks(), [textwrap.fill(text.get_text(), 14) for text in ax.get_xticklabels()])
+    ax.yaxis.set_major_locator(MaxNLocator("auto", steps=ROUND))
+    percent_ticks(ax.yaxis, decimals=int(np.diff(ax.get_yticks())[0] < 0.0099))
+    if len(ax.get_legend_handles_labels()[0]) > 1:
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    else:
+        ax.get_legend().remove()
+        ax.set_title(f"{names[0]} network")
     return figure
 
 

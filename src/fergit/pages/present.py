@@ -52,9 +52,9 @@ def accuracy(entry, before=""):
 
 
 def points(difference):
-    """A difference of shares in percentage points, with its sign: ``+0.7``, ``−2.2``, ``0.0``."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if text[1:] == "0.0" else text.replace("-", "−")
+    """A difference of shares in percentage points, with its sign: ``+0.7``, ``−2.2``, ``−0.04``, ``0.0``."""
+    text = next((text for digits in (1, 2) if float(text := f"{100 * difference:+.{digits}f}")), "0.0")
+    return text.replace("-", "−")
 
 
 def points_interval(low, high):

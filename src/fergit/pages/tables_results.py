@@ -79,9 +79,9 @@ def networks_table(report):
         {
             model: {
                 "accuracy": accuracy(entry),
+                "its sd over seeds": spread(entry["accuracy"]["sd"]),
                 "paper": percent(entry["paper_accuracy"], 0),
                 "macro F1": score(entry["macro_f1"]),
-                "sd over seeds": spread(entry["accuracy"]["sd"]),
                 "training accuracy": percent(entry["train_accuracy"]),
                 "seeds": len(entry["seeds"]),
                 "failed": len(entry["failed_seeds"]),
@@ -100,7 +100,7 @@ def mcnemar_table(comparison):
     """McNemar's test for each seed."""
     table = pd.DataFrame(comparison["mcnemar"]).set_index("seed")
     table[["p", "p_holm"]] = table[["p", "p_holm"]].map(p_value)
-    return table.set_axis(["only basic correct", "only residual correct", "exact", "corrected (Holm)"], axis=1)
+    return table.set_axis(["only basic correct", "only residual correct", "exact p", "p for all seeds (Holm)"], axis=1)
 
 
 def claims_table(checked):
@@ -146,7 +146,7 @@ def contrasts_table(found, *names):
     rows = [
         {
             "network": network,
-            "compared": f"{TITLES.get(one['first'], one['first'])} less {TITLES.get(one['second'], one['second'])}",
+            "compared": f"{TITLES.get(one['first'], one['first'])} minus {TITLES.get(one['second'], one['second'])}",
             "among": "FER2013's images" if name.endswith("_of_fer2013") else "all test images",
             "points (interval)": gain(one),
             "Fisher's test (Holm)": p_value(one["p_holm"]),

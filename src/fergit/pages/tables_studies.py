@@ -31,7 +31,7 @@ def comparisons(found):
     rows = [
         {
             "network": row["network"],
-            "compared": f"{row['variant']} less {found['variants'][0]['variant']}",
+            "compared": f"{row['variant']} minus {found['variants'][0]['variant']}",
             "points": points(row["difference"]),
             "interval over images": points_interval(row["low"], row["high"]),
             "interval over seeds": points_interval(*row["over_seeds"]) if row["over_seeds"] else "–",
@@ -42,7 +42,7 @@ def comparisons(found):
     if two := found["networks"]:
         rows = [
             {
-                "compared": f"{two['second']} less {two['first']}",
+                "compared": f"{two['second']} minus {two['first']}",
                 "points": points(two["difference"]),
                 "interval": points_interval(two["low"], two["high"]),
                 **{name: two[name] for name in ("higher", "equal", "lower")},
@@ -79,7 +79,8 @@ def named(found):
     """How many validation images get a class's name for each image of it, by value; in the paper, test images."""
     columns = {(row["network"], row["variant"]): row["named"] for row in found["variants"]}
     columns |= {(network, "paper"): paper["named"] for network, paper in found["paper"].items() if paper}
-    return pd.DataFrame(columns).round(2).rename_axis(columns=("network", found["vary"])).T
+    table = pd.DataFrame(columns).map("{:.2f}".format, na_action="ignore")
+    return table.rename_axis(columns=("network", found["vary"])).T
 
 
 def overview(studies):
@@ -113,7 +114,7 @@ def _result(found):
 
 def _differences(found):
     if two := found["networks"]:
-        return f"{two['second']} less {two['first']} {gain(two)}"
+        return f"{two['second']} minus {two['first']} {gain(two)}"
     ends = [dict(zip(("low", "high"), row["over_seeds"] or (), strict=False)) for row in found["against_first"]]
     both = zip(found["against_first"], ends, strict=True)
     differences = [f"{row['variant']} {gain(row | over_seeds)}" for row, over_seeds in both]

@@ -16,6 +16,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 OURS = {name: name.removesuffix("_best") for name in ("synthetic", "fer2013", "fergit", "ckplus")}
 OURS |= {f"{name}_best": name for name in ("fer2013", "fergit")}
 TAKEN = ("reports", "studies", "leaks", "gradcam", "card", "reconstruction", "first-reading", "muxspace")  # elsewhere
+TAKEN += ("images", "split", "overrides")  # in a block
 
 
 class Section(BaseModel):

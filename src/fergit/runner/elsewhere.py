@@ -12,7 +12,7 @@ import pickle
 import time
 from pathlib import Path
 
-from fergit.core import progress
+from fergit.core import paths, progress
 from fergit.core.errors import FergitError
 from fergit.core.files import write_atomically
 from fergit.runner.command import one_line
@@ -53,11 +53,18 @@ def run(folder, seconds, workers):
         process.join(None if deadline is None else max(0, deadline - time.monotonic()))
     for process in processes:
         process.kill()
+        process.join()
+        for partial in paths.WORK.glob(f"checkpoints/*/.*.{process.pid}.partial"):
+            partial.unlink(missing_ok=True)  # it was writing when it was stopped
     return left.value
 
 
 def _read(folder):
-    return pickle.loads((folder / "tasks.pickle").read_bytes())
+    file = folder / "tasks.pickle"
+    try:
+        return pickle.loads(file.read_bytes())
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        raise FergitError(f"{file}: not what `pack` wrote ({error}); copy it again") from None
 
 
 def _work(folder, claimed, left):

@@ -8,6 +8,7 @@ from fergit.core.params import plain, tracked_params
 from fergit.runner.schema import TRAINING, check, load_params, load_studies
 
 FIXED = ("train.device", "train.distribution")  # of a process, once it computes
+SAME_TESTS = ("validation", "leave_out_copies")  # of a split, they leave the test images what they are
 
 
 def load_study(name):
@@ -41,8 +42,14 @@ def _variants(params, name, study):
     named = isinstance(study["values"], dict)
     variants = {}
     for value in study["values"]:
-        changes = study["set"] | (study["values"][value] if named else {study["vary"]: value})
-        variants[str(value)] = _changed(params, changes, study["dataset"], f"studies/params.yaml: {name}")
+        varied = study["values"][value] if named else {study["vary"]: value}
+        where = f"studies/params.yaml: {name}"
+        for key in varied:
+            split, _, last = key.rpartition(".")
+            equals = () if named else ("seed", "fold")  # `analysis.studies` takes splits that differ so as equals
+            if split == f"{study['dataset']}.split" and last not in (*SAME_TESTS, *equals):
+                raise FergitError(f"{where}: {key} cannot vary, for the variants would be tested on different images")
+        variants[str(value)] = _changed(params, study["set"] | varied, study["dataset"], where)
     return variants
 
 
@@ -57,7 +64,7 @@ def _changed(params, changes, dataset, name):
         if not (isinstance(section, dict) and last in section and parents and parents[0] in sections):
             allowed = f"those of {', '.join(sections[:-1])} and {dataset}"
             raise FergitError(f"{name}: unknown key {plain(key)}; allowed: {allowed}")
-        if key in FIXED:
+        if key in FIXED or parents[:2] == [dataset, "images"]:  # images are what `fetch` has brought
             raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
         section[last] = value
         if isinstance(own, dict) and last in own:

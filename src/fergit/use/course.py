@@ -104,18 +104,20 @@ class Course:
 
 def plot_courses(courses, file):
     """Write a PNG with a panel for each person of each course, `PANELS` at most, to an open binary file."""
+    from matplotlib import rc_context
     from matplotlib.figure import Figure  # without a window system, and only who asks for a plot waits for it
 
     panels = [(course, *one) for course in courses for one in course.longest()[:DRAWN] or [(None, None)]]
     shown = panels[:PANELS]
-    figure = Figure(figsize=(11, 3.2 * len(shown)), layout="constrained")
-    if len(panels) > PANELS:
-        figure.suptitle(f"The first {PANELS} of {len(panels)} panels")
-    for axes, (course, number, person) in zip(figure.subplots(len(shown), squeeze=False).flat, shown, strict=True):
-        if person:
-            course.draw(axes, number, person)
-        else:
-            axes.set(title=f"{course.name}: no face")
-        axes.set(xlabel="seconds", ylabel="probability", ylim=(0, 1), xlim=(0, max(course.seconds, 0.1)))
-    figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
+    with rc_context({"text.parse_math": False}):  # a film's name may have two $
+        figure = Figure(figsize=(11, 3.2 * len(shown)), layout="constrained")
+        if len(panels) > PANELS:
+            figure.suptitle(f"The first {PANELS} of {len(panels)} panels")
+        for axes, (course, number, person) in zip(figure.subplots(len(shown), squeeze=False).flat, shown, strict=True):
+            if person:
+                course.draw(axes, number, person)
+            else:
+                axes.set(title=f"{course.name}: no face")
+            axes.set(xlabel="seconds", ylabel="probability", ylim=(0, 1), xlim=(0, max(course.seconds, 0.1)))
+        figure.savefig(file, format="png", dpi=120, metadata={"Software": None})
     file.write(MARK)

@@ -11,6 +11,7 @@ fitted on the validation set, so that probabilities are calibrated; files withou
 
 import contextlib
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import numpy as np
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import write_arrays, write_atomically
+from fergit.core.params import read
 
 SHIPPED = "fergit", "residual"  # the network that comes with the repository
 INSTEAD = {"fergit_best": "fergit", "fer2013_best": "fer2013"}  # by our recipe; it takes the place of the paper's
@@ -36,9 +38,9 @@ WEIGHTS, ONNX = file(*SHIPPED, ".npz"), file(*SHIPPED, ".onnx")
 def find(network: str | Path, suffix=".onnx") -> Path:
     """The file of a network that is given by its name, as ``fergit-residual``, or by its path; FergitError if none."""
     path = Path(network)
-    if path.suffix != suffix and not path.is_file():
+    if path.suffix != suffix and not os.path.isfile(path):
         path = paths.MODELS / f"{network}{suffix}"
-    if path.is_file():
+    if os.path.isfile(path):
         return path
     there = sorted(other.stem for other in paths.MODELS.glob(f"*{suffix}") if not other.stem.startswith("face-"))
     raise FergitError(
@@ -73,6 +75,11 @@ def predictions_of(dataset, model, seed, split):
     from fergit.core.predictions import read_predictions
 
     path = paths.results(dataset, model) / "predictions.csv"
+    if read(paths.PARAMS)["predict"]["mirror"]:
+        raise FergitError(
+            f"{paths.relative(path)}: averages each image with its mirror image, which a shipped network does not; set "
+            f"predict.mirror: false in params.yaml, and `dvc repro predict@{dataset}-{model}`"
+        )
     table = read_predictions(path, split)
     table = table[table["seed"] == seed].reset_index(drop=True)
     if table.empty:
