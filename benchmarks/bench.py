@@ -23,10 +23,10 @@ from fergit.pages.templates import with_block
 
 BATCH_SIZE, CLASSES = 64, 7  # p. 81; p. 78
 BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
-COLUMNS = ("training by", "images a second", "slowest to fastest epoch", "ours against it")
+COLUMNS = ("training by", "images a second", "slowest to fastest epoch", "our speed / its")
 CPUINFO = Path("/proc/cpuinfo")
 AMX = CPUINFO.exists() and "amx_bf16" in CPUINFO.read_text()  # else bfloat16 is computed by AVX-512, at half the speed
-BARS = {  # how many times as fast we want to be, fastest epoch against fastest
+BARS = {  # our goals: how many times as fast, fastest epoch against fastest
     ("ours", "keras-plain"): 1.7,
     ("ours", "torch-plain"): 1.3,
     ("ours, mixed_bfloat16", "keras-plain"): 2.5 if AMX else 1.8,
@@ -140,7 +140,7 @@ def table(results):
     ]
     left_out = "".join(f" Left out: {name} ({why})." for name, why in results["left_out"].items())
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    bars = [f"{name} {bar['times_as_fast']} times (wanted: {bar['wanted']})" for name, bar in results["bars"].items()]
+    bars = [f"{name} {bar['times_as_fast']} times (our goal: {bar['wanted']})" for name, bar in results["bars"].items()]
     return (
         f"{markdown(pd.DataFrame(rows, columns=COLUMNS))}\n\n"
         f"Between the fastest epochs of each: {'; '.join(bars)}.\n\n"
