@@ -161,9 +161,8 @@ def test_what_is_left_out_is_counted_and_named(capsys):
 
 
 def test_a_large_picture_that_is_not_packed_is_read():
-    large = cv2.imencode(".tiff", np.full((4000, 3000, 3), 9000, np.uint16), [cv2.IMWRITE_TIFF_COMPRESSION, 1])[
-        1
-    ].tobytes()
+    tiff = cv2.imencode(".tiff", np.full((4000, 3000, 3), 9000, np.uint16), [cv2.IMWRITE_TIFF_COMPRESSION, 1])[1]
+    large = tiff.tobytes()
     write(several("a", "b"), make=lambda number: large if number == 0 else picture(number))
     assert len(large) > 2**26 and fetch()["images"] == 10
 

@@ -1,6 +1,7 @@
 """Trainings packed here, trained in another folder, taken up here."""
 
 import json
+import multiprocessing
 import pickle
 import shutil
 
@@ -91,6 +92,26 @@ def test_changed_test_images_are_predicted_again(packed, tmp_path):
 def test_an_unknown_study_is_one_line(tmp_path):
     with pytest.raises(FergitError, match="no 'x' in studies/params.yaml"):
         elsewhere.pack(tmp_path, ["x"])
+
+
+def test_what_a_stopped_process_was_writing_is_gone(packed, monkeypatch):
+    class Process:
+        pid = 123
+
+        def __init__(self, **_):
+            pass
+
+        start = join = kill = lambda *_: None
+
+    context = multiprocessing.get_context("spawn")
+    monkeypatch.setattr(elsewhere.multiprocessing, "get_context", lambda _: context)
+    monkeypatch.setattr(context, "Process", Process)
+    folder = paths.checkpoints("synthetic", "basic", 0)
+    folder.mkdir(parents=True)
+    for pid in (123, 124):
+        (folder / f".a.npz.{pid}.partial").touch()
+    assert elsewhere.run(packed, 0, 1) == 1
+    assert [path.name for path in folder.iterdir()] == [".a.npz.124.partial"]
 
 
 def test_a_file_that_was_cut_short_on_its_way_is_one_line(packed):

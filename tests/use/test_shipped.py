@@ -36,7 +36,7 @@ def shaken(kind, **settings):
 
 
 def test_predictions_of_mirrored_images_are_refused(monkeypatch):
-    monkeypatch.setattr(shipped, "read", lambda _: {"predict": {"mirror": True}})
+    monkeypatch.setattr("fergit.core.params.read", lambda _: {"predict": {"mirror": True}})
     with pytest.raises(
         FergitError, match="predict.mirror: false in params.yaml, and `dvc repro predict@synthetic-basic`"
     ):

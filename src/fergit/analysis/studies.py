@@ -12,7 +12,7 @@ from fergit.paper import published
 
 TABLES = {  # what the study leaves, and what is read of it
     "predictions": ("variant", "network", "seed", "split", "sample_id", "group", "label"),
-    "trainings": ("variant", "network", "seed", "trained", "train_accuracy", "validation_accuracy", "accuracy"),
+    "trainings": ("variant", "network", "seed", "trained", "train_accuracy", "accuracy"),
 }
 
 

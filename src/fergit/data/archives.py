@@ -78,8 +78,8 @@ class Archive:
 
     def add_folder(self, name):
         """Take in a folder that it says it has."""
-        path = PurePosixPath(name.replace("\\", "/"))
-        if not _is_hidden(path):
+        path = PurePosixPath(name.replace("\\", "/").strip("/"))
+        if not (_is_hidden(path) or NO_TEXT.search(path.as_posix())):
             self.folders.add(path.as_posix())
 
     def add(self, name, size, opener):

@@ -13,7 +13,7 @@ from fergit.data import detection, images, notes
 from fergit.data.archives import open_archive
 from fergit.data.parallel import ordered_map
 
-MAX_BYTES = 6 * images.LARGEST**2 + 2**20  # of a picture: three channels of 16 bits, not packed
+MAX_BYTES = 2**27  # of a picture: one of 20 million pixels and three channels of 16 bits, not packed
 PARTS = {  # by the name of a folder, in lower case
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev", "publictest"), "validation"),
@@ -46,7 +46,7 @@ def read(path, dataset, own):
         left_out += [f"left out by images.classes: {number:,} of {folder}" for folder, number in unwanted.items()]
         people = _people(archive.name, classes, own.get("person"))
         faces, unread, faceless = {}, [], []
-        several = ordered_map(_Reader(own["crop"] == "face"), archive.read_all(classes, MAX_BYTES), ahead=16)
+        several = ordered_map(_Reader(own["crop"] == "face"), archive.read_all(classes, MAX_BYTES), ahead=2)
         for number, (name, face) in enumerate(several, start=1):
             if own["crop"] == "face" and number % PICTURES_A_LINE == 0:
                 progress.line(f"{dataset}: {number:,} of {len(classes):,} pictures read")

@@ -1,9 +1,10 @@
 """What all figures share: one look, and PNG files that are the same bytes each time."""
 
+import math
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from matplotlib.ticker import PercentFormatter
 
 from fergit.core import paths
 
@@ -26,9 +27,14 @@ def mean_face(faces):
     return faces.images.mean(axis=0) if people >= FEWEST else None
 
 
-def percent_ticks(axis, decimals=0):
-    """Write the ticks of an axis, which are shares, as the text does: ``68.5 %``."""
-    axis.set_major_formatter(PercentFormatter(1, decimals=decimals, symbol=" %"))
+def percent_ticks(axis):
+    """Write the ticks of an axis, which are shares, as the text does, with the decimals that they need: ``68.5 %``."""
+
+    def text(share, _):
+        step = 100 * np.diff(axis.get_majorticklocs()).min(initial=1)
+        return f"{100 * share:.{max(0, math.ceil(-math.log10(step) - 1e-9))}f} %"
+
+    axis.set_major_formatter(text)
 
 
 def save(figure, path, title=""):

@@ -23,7 +23,7 @@ def correlations(tests):
     for near in leaks.NEAR:
         axes.axvline(float(near), color="0.3", linestyle="--", linewidth=1)
     axes.set(
-        title=f"The nearest image in training; near copies correlate by {leaks.NEAR[0]} or more",
+        title=f"The nearest image in training; near copies: correlation of {leaks.NEAR[0]} or more",
         xlabel="correlation of the pixels",
         ylabel="test images",
         xlim=(0, 1),

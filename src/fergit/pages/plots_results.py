@@ -120,11 +120,11 @@ def study(trainings, found):
             ax.axhline(share, color=colour, linestyle=":", label=f"{name}, all tests, {100 * share:.1f} %")
         if theirs := found["paper"][name]:
             label = f"paper, {name}, {100 * theirs['accuracy']:.0f} %"
-            ax.axhline(theirs["accuracy"], color="0.35", linestyle="--", label=label)
+            ax.axhline(theirs["accuracy"], color="0.35", linestyle="-." if name == "basic" else "--", label=label)
     ax.set(xlabel=found["vary"], ylabel="test accuracy")
     ax.set_xticks(ax.get_xticks(), [textwrap.fill(text.get_text(), 14) for text in ax.get_xticklabels()])
     ax.yaxis.set_major_locator(MaxNLocator("auto", steps=ROUND))
-    percent_ticks(ax.yaxis, decimals=int(np.diff(ax.get_yticks())[0] < 0.0099))
+    percent_ticks(ax.yaxis)
     if len(ax.get_legend_handles_labels()[0]) > 1:
         ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     else:

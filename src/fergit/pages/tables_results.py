@@ -100,7 +100,7 @@ def mcnemar_table(comparison):
     """McNemar's test for each seed."""
     table = pd.DataFrame(comparison["mcnemar"]).set_index("seed")
     table[["p", "p_holm"]] = table[["p", "p_holm"]].map(p_value)
-    return table.set_axis(["only basic correct", "only residual correct", "exact p", "p for all seeds (Holm)"], axis=1)
+    return table.set_axis(["only basic correct", "only residual correct", "exact p", "p, corrected (Holm)"], axis=1)
 
 
 def claims_table(checked):

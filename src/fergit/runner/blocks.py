@@ -16,7 +16,7 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 OURS = {name: name.removesuffix("_best") for name in ("synthetic", "fer2013", "fergit", "ckplus")}
 OURS |= {f"{name}_best": name for name in ("fer2013", "fergit")}
 TAKEN = ("reports", "studies", "leaks", "gradcam", "card", "reconstruction", "first-reading", "muxspace")  # elsewhere
-TAKEN += ("images", "split", "overrides")  # in a block
+TAKEN += ("images", "split", "overrides")  # keys of a block
 
 
 class Section(BaseModel):
@@ -135,7 +135,7 @@ def kind_of(dataset, block, name):
         not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", dataset if isinstance(dataset, str) else "")
         or dataset.lower() in taken
     ):
-        allowed = "up to 64 of letters, digits, _ and -, and no name of a folder of results/"
+        allowed = f"up to 64 of letters, digits, _ and -, and none of these: {', '.join(taken)}"
         raise FergitError(f"{name}: {plain(str(dataset))} is no name of a data set; allowed: {allowed}")
     images = block.get("images")
     source = images.get("source") if isinstance(images, dict) else None

@@ -54,7 +54,7 @@ def run(folder, seconds, workers):
     for process in processes:
         process.kill()
         process.join()
-        for partial in paths.WORK.glob(f"checkpoints/*/.*.{process.pid}.partial"):
+        for partial in paths.WORK.glob(f"*/*/.*.{process.pid}.partial"):
             partial.unlink(missing_ok=True)  # it was writing when it was stopped
     return left.value
 
@@ -63,7 +63,7 @@ def _read(folder):
     file = folder / "tasks.pickle"
     try:
         return pickle.loads(file.read_bytes())
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, EOFError, pickle.UnpicklingError, ValueError, LookupError, ImportError, AttributeError) as error:
         raise FergitError(f"{file}: not what `pack` wrote ({error}); copy it again") from None
 
 

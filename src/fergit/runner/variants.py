@@ -45,9 +45,9 @@ def _variants(params, name, study):
         varied = study["values"][value] if named else {study["vary"]: value}
         where = f"studies/params.yaml: {name}"
         for key in varied:
-            split, _, last = key.rpartition(".")
-            equals = () if named else ("seed", "fold")  # `analysis.studies` takes splits that differ so as equals
-            if split == f"{study['dataset']}.split" and last not in (*SAME_TESTS, *equals):
+            section, _, last = key.rpartition(".")
+            equals = () if named else ("seed", "fold")  # a study of splits averages over these
+            if section == f"{study['dataset']}.split" and last not in (*SAME_TESTS, *equals):
                 raise FergitError(f"{where}: {key} cannot vary, for the variants would be tested on different images")
         variants[str(value)] = _changed(params, study["set"] | varied, study["dataset"], where)
     return variants
@@ -65,7 +65,7 @@ def _changed(params, changes, dataset, name):
             allowed = f"those of {', '.join(sections[:-1])} and {dataset}"
             raise FergitError(f"{name}: unknown key {plain(key)}; allowed: {allowed}")
         if key in FIXED or parents[:2] == [dataset, "images"]:  # images are what `fetch` has brought
-            raise FergitError(f"{name}: {key} cannot differ within a study; set it in params.yaml")
+            raise FergitError(f"{name}: {key} cannot be set by a study; set it in params.yaml")
         section[last] = value
         if isinstance(own, dict) and last in own:
             own[last] = value  # or the data set's own block would win

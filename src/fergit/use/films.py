@@ -32,11 +32,8 @@ WAITS = (1, 2, 4, 8, 16)  # seconds before each try to connect again
 
 def without_password(source: str | Path) -> str:
     """An address as it may be shown: without the user and the password that it may have."""
-    return re.sub(r"(?i)([?&;/](?:pass|\w*passw\w*|\w*pwd|loginpas)=)[^?&;#]*", r"\1...", _without_user(source))
-
-
-def _without_user(source):
-    return re.sub(r"//[^/?#]*@", "//", str(source))
+    hidden = re.sub(r"(?i)([?&;/_]\w*?(?:pass|pwd|psw)\w*=)[^?&;#]*", r"\1...", str(source))
+    return re.sub("//[^/]*@", "//", hidden)
 
 
 class Film:
@@ -104,7 +101,7 @@ class Film:
         address = urllib.parse.urlsplit(str(self.source))
         if address.scheme.lower() not in ("http", "https") or address.path.lower().endswith((".m3u8", ".mpd")):
             return False
-        request = urllib.request.Request(_without_user(self.source), method="HEAD")
+        request = urllib.request.Request(re.sub(r"//[^/?#]*@", "//", str(self.source)), method="HEAD")
         if address.username is not None:
             both = urllib.parse.unquote(f"{address.username}:{address.password or ''}").encode()
             # Not for another server, should this one lead there.

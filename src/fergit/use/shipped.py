@@ -20,7 +20,6 @@ import numpy as np
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import write_arrays, write_atomically
-from fergit.core.params import read
 
 SHIPPED = "fergit", "residual"  # the network that comes with the repository
 INSTEAD = {"fergit_best": "fergit", "fer2013_best": "fer2013"}  # by our recipe; it takes the place of the paper's
@@ -72,6 +71,7 @@ def prepare(dataset, model, seed):
 
 def predictions_of(dataset, model, seed, split):
     """One training's rows of predictions.csv, of one part of the data: DataFrame."""
+    from fergit.core.params import read  # not above: the app has no package for it
     from fergit.core.predictions import read_predictions
 
     path = paths.results(dataset, model) / "predictions.csv"
