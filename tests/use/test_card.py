@@ -108,7 +108,7 @@ def test_the_figures_show_every_alteration(found):
     figure = plots_card.altered(found)
     titles = [ax.get_title(loc="left") or ax.get_title() for ax in figure.axes]
     assert titles == [alteration.title for alteration in ALTERATIONS.values()]
-    shown = [ax.lines[-1].get_ydata()[0] for ax in figure.axes]
+    shown = [ax.lines[0].get_ydata()[0] for ax in figure.axes]
     assert shown == [found["accuracy"]["value"]] * len(ALTERATIONS)
     examples = plots_card.examples(draw_faces(1, seed=3)[0][0], "synthetic")
     assert sum(len(ax.images) for ax in examples.axes) == 6 * len(ALTERATIONS)
