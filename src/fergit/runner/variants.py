@@ -39,15 +39,13 @@ def check_studies():
 
 def _variants(params, name, study):
     """All of params.yaml as a study changes it, by ``str(value)`` of its values, each checked."""
-    named = isinstance(study["values"], dict)
-    variants = {}
+    named, where, variants = isinstance(study["values"], dict), f"studies/params.yaml: {name}", {}
+    harmless = SAME_TESTS if named else (*SAME_TESTS, "seed", "fold")  # a study of splits averages over the latter
     for value in study["values"]:
         varied = study["values"][value] if named else {study["vary"]: value}
-        where = f"studies/params.yaml: {name}"
         for key in varied:
             section, _, last = key.rpartition(".")
-            equals = () if named else ("seed", "fold")  # a study of splits averages over these
-            if section == f"{study['dataset']}.split" and last not in (*SAME_TESTS, *equals):
+            if section == f"{study['dataset']}.split" and last not in harmless:
                 raise FergitError(f"{where}: {key} cannot vary, for the variants would be tested on different images")
         variants[str(value)] = _changed(params, study["set"] | varied, study["dataset"], where)
     return variants
