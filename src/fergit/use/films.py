@@ -101,7 +101,8 @@ class Film:
         address = urllib.parse.urlsplit(str(self.source))
         if address.scheme.lower() not in ("http", "https") or address.path.lower().endswith((".m3u8", ".mpd")):
             return False
-        request = urllib.request.Request(re.sub(r"//[^/?#]*@", "//", str(self.source)), method="HEAD")
+        without_user = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()
+        request = urllib.request.Request(without_user, method="HEAD")
         if address.username is not None:
             both = urllib.parse.unquote(f"{address.username}:{address.password or ''}").encode()
             # Not for another server, should this one lead there.
