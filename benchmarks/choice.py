@@ -18,7 +18,7 @@ from fergit.pages.templates import with_block
 
 README, RESULTS = (Path(__file__).with_name(name) for name in ("README.md", "choice.json"))
 BEGIN, END = "<!-- choice:begin -->", "<!-- choice:end -->"
-NETWORKS = ("fergit", 0), ("fergit", 1), ("fergit", 2), ("fergit_best", 0)  # all residual
+NETWORKS = ("fergit_best", 0), ("fergit_best", 1), ("fergit_best", 2)  # all residual
 WORSE = {"half the light": ("dark", 0.5), "half the contrast": ("flat", 0.5), "32 pixels a side": ("small", 32)}
 
 
