@@ -9,7 +9,7 @@ from fergit.analysis import metrics, report, studies
 from fergit.core import paths
 from fergit.runner.schema import load_params, load_studies
 
-DATASETS = ("ckplus", "fer2013", "fergit", "synthetic")
+DATASETS = ("ckplus", "fer2013", "fergit", "fergit_best", "synthetic")
 NETWORKS = [file.parent for dataset in DATASETS for file in sorted(paths.results(dataset).glob("*/metrics.json"))]
 STUDIES = [name for name in load_studies() if (paths.study(name) / "metrics.json").exists()]
 

@@ -12,12 +12,14 @@ import pytest
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import EXPRESSIONS, make_faces
+from fergit.pages import present
 from fergit.pages.templates import with_block
 from fergit.use import shipped
 
 sys.path.insert(0, str(paths.ROOT / "benchmarks"))
 
 import bench
+import choice
 import films
 import peers
 import photographs
@@ -46,10 +48,17 @@ def test_the_card_has_the_measured_peers():
     assert peers.readme() == peers.README.read_text(encoding="utf-8")
 
 
-@needs_peers
-def test_the_measured_peers_belong_to_the_shipped_network():
+def test_what_was_measured_belongs_to_the_shipped_network():
     about = shipped.read_about()
-    assert PEERS["network"] == {name: about[name] for name in ("dataset", "model", "seed", "best_epoch")}
+    ours = {name: about[name] for name in ("dataset", "model", "seed", "best_epoch")}
+    assert json.loads(photographs.RESULTS.read_text(encoding="utf-8"))["crops"]["network"] == ours
+    assert not PEERS or PEERS["network"] == ours
+    best = max(json.loads(choice.RESULTS.read_text(encoding="utf-8")), key=lambda row: row["mean of the four"])
+    assert best["network"] == f"{present.title(about['dataset'])}, seed {about['seed']}"
+
+
+@needs_peers
+def test_the_measured_peers_are_whole():
     assert {"ours-keras", "ours-onnx", "ours-opencv"} <= set(PEERS["recognizers"])
     assert len({peers.RECOGNIZERS[name][0] for name in PEERS["recognizers"]} - {"ours"}) >= 2
     assert PEERS["agreement"]["images"] == 1000

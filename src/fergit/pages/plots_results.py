@@ -115,7 +115,7 @@ def study(trainings, found):
         dash = {"marker": "_", "markersize": 24, "linestyle": "none", "legend": False}
         sns.pointplot(means, dodge=0.4 if len(names) > 1 else False, **dash, **both)
     for name, colour in colours.items():
-        if found["draws"]:
+        if found["draws"] and found["draws"][name]["draws"] > 1:
             share = found["draws"][name]["accuracy"]
             ax.axhline(share, color=colour, linestyle=":", label=f"{name}, all tests, {100 * share:.1f} %")
         if theirs := found["paper"][name]:

@@ -4,7 +4,7 @@ import pandas as pd
 
 from fergit.core import paths
 from fergit.core.files import read_json
-from fergit.pages.present import FAILED, TITLES, accuracy, markdown, percent, points, score, title
+from fergit.pages.present import FAILED, TITLES, accuracy, gain, markdown, percent, points, score, title
 
 NO_CLAIM = "not in the paper"
 FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
@@ -61,7 +61,7 @@ def claims(reports):
         )
         for what, several in rows.items()
     ]
-    return markdown(pd.DataFrame(cells, columns=["claim", "verdict", "paper", "ours", "difference ± 95 % CI"]))
+    return markdown(pd.DataFrame(cells, columns=["claim", "verdict", "paper", "ours", "difference (95 % CI)"]))
 
 
 def number(claim, whose):
@@ -82,7 +82,7 @@ def number(claim, whose):
 def _difference(claim):
     if claim["low"] is None:
         return "–"
-    return f"{points(claim['difference'])} ± {50 * (claim['high'] - claim['low']):.1f}"
+    return gain(claim)
 
 
 def compute():

@@ -1,4 +1,4 @@
-"""Tables of studies, from their metrics.json: for the notebook of one study, and one row for each in REPLICATION.md."""
+"""Tables of studies, from their metrics.json: for the notebook of one study, and a row each in docs/studies.md."""
 
 import pandas as pd
 
@@ -45,7 +45,7 @@ def comparisons(found):
                 "compared": f"{two['second']} minus {two['first']}",
                 "points": points(two["difference"]),
                 "interval": points_interval(two["low"], two["high"]),
-                **{name: two[name] for name in ("higher", "equal", "lower")},
+                **({name: two[name] for name in ("higher", "equal", "lower")} if _draws(found) > 1 else {}),
             }
         ]
     return pd.DataFrame(rows).set_index("compared") if rows else None
@@ -53,26 +53,37 @@ def comparisons(found):
 
 def splits(found):
     """The accuracy over all splits or folds, and the recall of each class; None for a study of anything else."""
-    counts = {
-        "below": "splits below the paper",
-        "equal": "splits equal to the paper",
-        "above": "splits above the paper",
-    }
     columns = {
         network: {
             "accuracy over all tests": score(draws),
             "tests": f"{draws['tests']:,}",
             "interval over": counted(draws["people"] or draws["images"], "person" if draws["people"] else "image"),
-            "mean of the splits": percent(draws["mean"]),
-            "sd": spread(draws["sd"]),
-            "lowest": percent(draws["lowest"]),
-            "highest": percent(draws["highest"]),
-            **{title: "–" if draws[key] is None else str(draws[key]) for key, title in counts.items()},
+            **(_spread_over_splits(draws) if _draws(found) > 1 else {}),
             **{f"recall, {name}": percent(one["right"]) for name, one in draws["recalls"].items()},
         }
         for network, draws in found["draws"].items()
     }
     return pd.DataFrame(columns) if columns else None
+
+
+def _spread_over_splits(draws):
+    counts = {
+        "below": "splits below the paper",
+        "equal": "splits equal to the paper",
+        "above": "splits above the paper",
+    }
+    return {
+        "mean of the splits": percent(draws["mean"]),
+        "sd": spread(draws["sd"]),
+        "lowest": percent(draws["lowest"]),
+        "highest": percent(draws["highest"]),
+        **{title: "–" if draws[key] is None else str(draws[key]) for key, title in counts.items()},
+    }
+
+
+def _draws(found):
+    """How many splits a study has; 0 for a study of anything else."""
+    return max((draws["draws"] for draws in found["draws"].values()), default=0)
 
 
 def named(found):
@@ -84,10 +95,10 @@ def named(found):
 
 
 def overview(studies):
-    """One row a study, for REPLICATION.md."""
+    """One row a study, for docs/studies.md."""
     rows = [
         {
-            "study": f"[{found['question']}](results/studies/{name}/05-study.ipynb)",
+            "study": f"[{found['question']}](../results/studies/{name}/05-study.ipynb)",
             "data": title(found["dataset"]),
             "runs": str(sum(row["trainings"] for row in found["variants"])),
             "test accuracy": _result(found),
@@ -101,10 +112,18 @@ def overview(studies):
 def _result(found):
     several = len({row["network"] for row in found["variants"]}) > 1
     if found["draws"]:
-        return "; ".join(f"{network} {score(draws)}" for network, draws in found["draws"].items())
+        ends = "; splits from {} to {}" if _draws(found) > 1 else ""
+        return "; ".join(
+            f"{network} {score(draws)}" + ends.format(percent(draws["lowest"]), percent(draws["highest"]))
+            for network, draws in found["draws"].items()
+        )
     if len(found["variants"]) > MANY:
-        means = [row["mean"] for row in found["variants"] if not row["failed"]]
-        return f"{len(means)} variants: {percent(min(means))} to {percent(max(means))}" if means else FAILED
+        sound = [row for row in found["variants"] if not row["failed"]]
+        if not sound:
+            return FAILED
+        ends = (percent(end(row["mean"] for row in sound)) for end in (min, max))
+        chosen = max(sound, key=lambda row: row["validation"])
+        return f"{' to '.join(ends)}; best on validation: {chosen['variant']}, {percent(chosen['mean'])}"
     return "; ".join(
         f"{row['variant']}{', ' + row['network'] if several else ''}: "
         + (FAILED if row["failed"] else percent(row["mean"]))
