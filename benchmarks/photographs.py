@@ -195,10 +195,10 @@ def table(results):
         shares = {name: percent(one[name]) for name in ("as they are", "found and cut out")}
         crops.append({"tilt": f"{tilt}°", "faces found": one["images"]} | shares)
     return (
-        f"What each finds of {FACES} faces of "
+        f"What each finds of {FACES} faces each of "
         f"{' / '.join(sources.values())}, in percent; false alarms in {results['photographs_without_faces']} "
         f"photographs without faces; time on one core:\n\n{markdown(pd.DataFrame(rows))}\n\n"
-        f"Accuracy of the shipped network on the faces that ours finds:\n\n{markdown(pd.DataFrame(crops))}"
+        f"Accuracy of the shipped network on those of {CROPS} faces that ours finds:\n\n{markdown(pd.DataFrame(crops))}"
     )
 
 

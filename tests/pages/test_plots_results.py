@@ -38,13 +38,15 @@ def test_confusion_matrices_show_counts_and_shares():
 @pytest.mark.parametrize("paper", [None, dict.fromkeys(("precision", "recall", "f1", "support"), (0.5, 0.9, 0.6))])
 def test_f1_per_class_has_a_legend_only_beside_the_paper(paper):
     table = metrics.beside_paper(metrics.per_class(made_up.predictions()), paper and paper | {"classes": CLASSES})
-    assert ("paper" in texts(plots_results.f1_per_class(table))) == (paper is not None)
+    assert ("paper" in texts(plots_results.f1_per_class(table, "basic"))) == (paper is not None)
 
 
 def test_roc_and_reliability():
     curves, areas = metrics.roc_curves(made_up.predictions())
     assert any(f"{areas['sad']:.3f}" in text for text in texts(plots_results.roc(curves, areas)))
-    assert "images" in texts(plots_results.reliability(calibration.reliability(made_up.predictions(), bins=10)))
+    assert "images" in texts(
+        plots_results.reliability(calibration.reliability(made_up.predictions(), bins=10), "basic")
+    )
 
 
 @pytest.mark.parametrize("seeds", [1, 10])

@@ -1,5 +1,7 @@
 """The figures of a card: accuracy against the strength of each alteration, and what each does to an image."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -23,7 +25,7 @@ def altered(found):
         for height, (label, style) in zip((accuracy[0], max(support) / sum(support)), lines.items(), strict=True):
             ax.axhline(height, color="0.6", linestyle=style, linewidth=1, label=label)
         ax.set_xticks(at, [f"{step['strength']:g}" for step in steps])
-        ax.set(title=ALTERATIONS[name].title, xlabel=ALTERATIONS[name].unit, ylim=(0, 1))
+        ax.set(title=ALTERATIONS[name].title, xlabel=textwrap.fill(ALTERATIONS[name].unit, 28), ylim=(0, 1))
         plots.percent_ticks(ax.yaxis)
     figure.supylabel("accuracy")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
@@ -38,7 +40,8 @@ def examples(image, dataset):
     for row, alteration in zip(axes, ALTERATIONS.values(), strict=True):
         for ax, strength in zip(row, (alteration.none, *alteration.strengths), strict=False):
             ax.imshow(alteration(image[np.newaxis], strength, dataset)[0], cmap="gray", vmin=0, vmax=255)
-            ax.set_title(f"{strength:g}", fontsize=8, loc="center", pad=2)
+            shown = "unaltered" if strength == alteration.none else f"{strength:g}"
+            ax.set_title(shown, fontsize=8, loc="center", pad=2)
         title = alteration.title.replace(" in the", "\nin the")
         row[0].set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
     return figure

@@ -23,7 +23,7 @@ def correlations(tests):
     for near in leaks.NEAR:
         axes.axvline(float(near), color="0.3", linestyle="--", linewidth=1)
     axes.set(
-        title=f"The nearest image in training; near copies: correlation of {leaks.NEAR[0]} or more",
+        title=f"The nearest image in training; near copies: {leaks.NEAR[0]} or more (also tried: {leaks.NEAR[1]})",
         xlabel="correlation of the pixels",
         ylabel="test images",
         xlim=(0, 1),
@@ -52,9 +52,9 @@ def accuracies(found):
         at = np.arange(len(rows)) + 0.16 * (number - (len(found["networks"]) - 1) / 2)
         ends = np.maximum([rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]], 0)
         colour = plots.NETWORKS[network]
-        axes.axvline(entry["accuracy"], color=colour, linestyle="--", linewidth=1)
+        axes.axvline(entry["accuracy"], color=colour, linestyle="--", linewidth=1, label=f"{network}, all images")
         axes.errorbar(rows["accuracy"], at, xerr=ends, fmt="o", capsize=3, label=network, color=colour)
-    axes.set(title="Accuracy by kind of test image", xlabel="accuracy", xlim=(0, 1.02))
+    axes.set(title="Accuracy by kind of test image", xlabel="accuracy, with its interval", xlim=(0, 1.02))
     plots.percent_ticks(axes.xaxis)
     axes.invert_yaxis()
     axes.legend(title="network", loc="upper left", bbox_to_anchor=(1, 1))
@@ -64,12 +64,13 @@ def accuracies(found):
 def seen_as(labels, votes):
     """What most votes of FER+ are for in the images of each class of FER2013, as shares of the class."""
     table = pd.crosstab(labels, leaks.most_voted(votes), normalize="index")
-    names = [name for name in EXPRESSIONS if name in table.index]
+    names, counts = [name for name in EXPRESSIONS if name in table.index], labels.value_counts()
     others = [name for name in (*votes.columns, leaks.NO_EXPRESSION[-1]) if name not in names]
     table = table.reindex(index=names, columns=[*names, *others], fill_value=0.0)
     figure, axes = plt.subplots(figsize=(9, 4.2))
     sns.heatmap(100 * table, annot=True, fmt=".0f", cmap="Blues", vmin=0, vmax=100, cbar=False, ax=axes)
-    axes.set(title="Per cent of a label's images", xlabel="most votes of FER+ are for", ylabel="FER2013's label")
+    axes.set(title="% of the test images with a label", xlabel="most votes of FER+ are for", ylabel="FER2013's label")
+    axes.set_yticklabels([f"{name} ({counts[name]:,})" for name in names])
     axes.set_xticklabels([name.replace("_", " ") for name in table.columns], rotation=35, ha="right")
     axes.tick_params(axis="y", rotation=0)
     return figure

@@ -1,14 +1,12 @@
 """Figures of results: what the networks get right, what they confuse, how sure they are, and how they learned."""
 
-import textwrap
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from fergit.pages.plots import NETWORKS, OURS, PAPER, percent_ticks
+from fergit.pages.plots import NETWORKS, PAPER, percent_ticks
 
 ROUND = (1, 2, 5, 10)  # the steps between ticks, and these times powers of ten
 
@@ -31,7 +29,7 @@ def confusion_matrices(confusion, classes):
     return figure
 
 
-def f1_per_class(table):
+def f1_per_class(table, network):
     """F1 of each class from `metrics.beside_paper`, with the paper's where it has one, the easiest class on top."""
     table = table.sort_values("f1", kind="stable")
     rows = np.arange(len(table))
@@ -40,7 +38,7 @@ def f1_per_class(table):
         ends = table[["f1", "paper_f1"]]
         ax.hlines(rows, ends.min(axis=1), ends.max(axis=1), color="0.8", lw=2, zorder=1)
         ax.scatter(table["paper_f1"], rows, s=80, color=PAPER, edgecolor="0.3", marker="D", label="paper", zorder=2)
-    ax.scatter(table["f1"], rows, s=80, color=OURS, label="ours", zorder=3)
+    ax.scatter(table["f1"], rows, s=80, color=NETWORKS[network], label="ours", zorder=3)
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.6, len(table) - 0.4), xlabel="F1", title="F1 of each class")
     ax.set_yticks(rows, [f"{name}  (n = {n})" for name, n in table["support"].items()])
     ax.grid(axis="y", visible=False)
@@ -65,15 +63,16 @@ def roc(curves, areas):
     return figure
 
 
-def reliability(table):
+def reliability(table, network):
     """Accuracy against confidence from `calibration.reliability`, and how many images each point stands for."""
+    colour = NETWORKS[network]
     figure, (ax, below) = plt.subplots(2, 1, figsize=(6.2, 6.6), sharex=True, gridspec_kw={"height_ratios": (3, 1)})
     ax.plot([0, 1], [0, 1], color="0.6", lw=1, ls=":", label="perfectly calibrated")
     ends = _lengths(table["accuracy"], table["accuracy_low"], table["accuracy_high"])
-    ax.errorbar(table["confidence"], table["accuracy"], ends, color=OURS, marker="o", capsize=3, label="network")
+    ax.errorbar(table["confidence"], table["accuracy"], ends, color=colour, marker="o", capsize=3, label="network")
     ax.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), ylabel="share that is correct")
     ax.legend(loc="lower right")
-    below.bar(table["low"], table["images"], table["high"] - table["low"], align="edge", color=OURS, zorder=2)
+    below.bar(table["low"], table["images"], table["high"] - table["low"], align="edge", color=colour, zorder=2)
     below.set(xlabel="probability of the predicted class", ylabel="images")
     below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     return figure
@@ -84,7 +83,8 @@ def learning(histories):
 
     `histories` are tables with network, seed, epoch, accuracy and val_accuracy.
     """
-    table, names = pd.concat(histories), {"accuracy": "training, as augmented", "val_accuracy": "validation"}
+    table, names = pd.concat(histories), {"accuracy": "training, as augmented, with dropout"}
+    names |= {"val_accuracy": "validation"}
     last = table["epoch"].max()
     table = table.melt(["network", "seed", "epoch"], list(names), var_name="part", value_name="share")
     known = set(table["network"]) <= NETWORKS.keys()
@@ -94,43 +94,12 @@ def learning(histories):
     with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
         grid = sns.relplot(table.replace(names), x="epoch", y="share", hue="network", col="part", kind="line", **look)
     grid.set_axis_labels("epoch", "accuracy").set_titles("{col_name}")
+    if (seeds := table["seed"].nunique()) > 1:
+        grid.legend.set_title(f"mean and range\nof {seeds} seeds")
     for ax in grid.axes.flat:  # each fills its axis
         percent_ticks(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=ROUND))
     return grid.figure
-
-
-def study(trainings, found):
-    """The test accuracy of each training of a study, by variant; their mean, or that over all splits.
-
-    `trainings` is a table with ``variant``, ``network``, ``accuracy``; `found` is the study's metrics.json.
-    """
-    figure, ax = plt.subplots(figsize=(8, 4))
-    names = list(trainings["network"].unique())
-    colours = {name: NETWORKS[name] for name in names}
-    both = {"x": "variant", "y": "accuracy", "hue": "network", "palette": colours, "ax": ax}
-    sns.swarmplot(trainings, dodge=len(names) > 1, size=7, **both)  # stripplot would scatter at random
-    if not found["draws"] and max(row["trainings"] for row in found["variants"]) > 1:
-        means = trainings.groupby(["variant", "network"], sort=False, as_index=False)["accuracy"].mean()
-        dash = {"marker": "_", "markersize": 24, "linestyle": "none", "legend": False}
-        sns.pointplot(means, dodge=0.4 if len(names) > 1 else False, **dash, **both)
-    for name, colour in colours.items():
-        if found["draws"] and found["draws"][name]["draws"] > 1:
-            share = found["draws"][name]["accuracy"]
-            ax.axhline(share, color=colour, linestyle=":", label=f"{name}, all tests, {100 * share:.1f} %")
-        if theirs := found["paper"][name]:
-            label = f"paper, {name}, {100 * theirs['accuracy']:.0f} %"
-            ax.axhline(theirs["accuracy"], color="0.35", linestyle="-." if name == "basic" else "--", label=label)
-    ax.set(xlabel=found["vary"], ylabel="test accuracy")
-    ax.set_xticks(ax.get_xticks(), [textwrap.fill(text.get_text(), 14) for text in ax.get_xticklabels()])
-    ax.yaxis.set_major_locator(MaxNLocator("auto", steps=ROUND))
-    percent_ticks(ax.yaxis)
-    if len(ax.get_legend_handles_labels()[0]) > 1:
-        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    else:
-        ax.get_legend().remove()
-        ax.set_title(f"{names[0]} network")
-    return figure
 
 
 def _lengths(value, low, high):

@@ -7,6 +7,16 @@ from fergit.pages.present import FAILED, counted, gain, p_value, percent, points
 MANY = 4  # variants that a row of `overview` has room for
 
 
+def changes(study):
+    """What the variants of a study set in params.yaml: a Markdown list, or nothing where `vary` says it."""
+    if not isinstance(study["values"], dict):
+        return ""
+    return "".join(
+        f"\n- *{variant}*: {', '.join(f'`{key}: {value}`' for key, value in values.items()) or 'no change'}"
+        for variant, values in study["values"].items()
+    )
+
+
 def variants(found):
     """A row for each value and network, with its spread over the trainings."""
     rows = [
