@@ -88,14 +88,15 @@ def learning(histories):
     last = table["epoch"].max()
     table = table.melt(["network", "seed", "epoch"], list(names), var_name="part", value_name="share")
     known = set(table["network"]) <= NETWORKS.keys()
+    seeds = table["seed"].nunique()
+    legend = f"mean and range\nof {seeds} seeds" if seeds > 1 else "network"
     look = {"height": 3.6, "aspect": 1.3, "errorbar": ("pi", 100), "facet_kws": {"despine": False}}
     look["palette"] = NETWORKS if known else sns.color_palette()[2 : 2 + table["network"].nunique()]
     look |= {"marker": "o"} if last < 30 else {}  # a line of one epoch would not be seen
     with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
-        grid = sns.relplot(table.replace(names), x="epoch", y="share", hue="network", col="part", kind="line", **look)
+        table = table.replace(names).rename(columns={"network": legend})
+        grid = sns.relplot(table, x="epoch", y="share", hue=legend, col="part", kind="line", **look)
     grid.set_axis_labels("epoch", "accuracy").set_titles("{col_name}")
-    if (seeds := table["seed"].nunique()) > 1:
-        grid.legend.set_title(f"mean and range\nof {seeds} seeds")
     for ax in grid.axes.flat:  # each fills its axis
         percent_ticks(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=ROUND))
