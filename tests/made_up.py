@@ -85,8 +85,9 @@ def write_study(name):
                 values = np.eye(7)[np.where(hits, np.arange(98), np.arange(98) + 1) % 7]
                 table = predictions_table(classes, ids, np.arange(98) % 7, {seed: values})
                 tables.append(table.assign(group=[f"S{i % 20}" for i in range(98)], variant=variant, network=model))
-                shares = dict.fromkeys(("validation_accuracy", "train_accuracy", "accuracy"), hits.mean())
-                rows.append({"variant": variant, "network": model, "seed": seed, "trained": True} | shares)
+                numbers = dict.fromkeys(("validation_accuracy", "train_accuracy", "accuracy"), hits.mean())
+                named = {"variant": variant, "network": model, "seed": seed}
+                rows.append(named | {"trained": True, "n_test": 98} | numbers)
     paths.study(name).mkdir(parents=True)
     both = [pd.concat(tables).assign(split=part) for part in ("validation", "test")]
     pd.concat(both).to_csv(paths.study(name) / "predictions.csv", index=False)
