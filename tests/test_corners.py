@@ -118,7 +118,7 @@ def test_two_at_once(clone):
 
 def test_a_lock_that_dvc_left_half_written(clone):
     """As a kill leaves it: `make repro` says what it does about it, without setting up an environment here."""
-    lock = clone.root / ".dvc/tmp/rwlock"
+    lock = clone.root / ".dvc" / "tmp" / "rwlock"
     lock.write_text("")
     assert clone.run("dvc", "repro").returncode != 0
     recipe = subprocess.run(["make", "-n", "repro", "VENV=nowhere"], cwd=clone.root, capture_output=True, text=True)
