@@ -131,7 +131,7 @@ def measure(faces, loaded, folder, repeats, calls):
     about, machine = shipped.read_about(), backend.describe_machine()
     return intervals.rounded(
         {
-            "network": {name: about.get(name) for name in ("dataset", "model", "seed", "best_epoch")},
+            "network": {name: about[name] for name in shipped.RUN},
             "confidence_level": LEVEL,
             "images": {group: int(rows.sum()) for group, rows in groups.items()},
             "images_of_the_margin": len(held),

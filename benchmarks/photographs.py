@@ -23,9 +23,8 @@ from fergit.core.files import write_json, write_text
 from fergit.data.detection import FaceDetector, crop
 from fergit.pages.present import markdown, percent
 from fergit.pages.templates import with_block
-from fergit.use import photographs
+from fergit.use import photographs, shipped
 from fergit.use.recognizer import ExpressionRecognizer
-from fergit.use.shipped import read_about
 
 README, RESULTS = (Path(__file__).with_name(name) for name in ("README.md", "photographs.json"))
 BEGIN, END = "<!-- faces:begin -->", "<!-- faces:end -->"
@@ -212,7 +211,8 @@ def main():
     images = {name: faces.images[faces.source == name][:FACES] for name in ("fer2013", "muxspace")}
     results = {"photographs_without_faces": len(empty), "detectors": dict(compare(images, empty))}
     results["crops"] = frame_and_accuracy(faces.take(np.arange(CROPS)), list(empty.values()))
-    results["crops"]["network"] = {name: read_about()[name] for name in ("dataset", "model", "seed", "best_epoch")}
+    about = shipped.read_about()
+    results["crops"]["network"] = {name: about[name] for name in shipped.RUN}
     write_json(RESULTS, results)
     write_text(README, with_block(README, BEGIN, END, table(results)))
 

@@ -14,6 +14,8 @@ except ModuleNotFoundError as missing:
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make app` makes an environment that "
         "has, and runs the app in it"
     ) from None
+except KeyboardInterrupt:
+    sys.exit(130)
 
 
 def parse(arguments):

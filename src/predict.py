@@ -13,10 +13,11 @@ try:
     from tqdm import tqdm
 
     from fergit.core.errors import FergitError
+    from fergit.data.images import quiet
     from fergit.use import photographs
     from fergit.use.course import Course, plot_courses
     from fergit.use.films import ADDRESS, CAMERAS, Film, without_password, write_film
-    from fergit.use.outputs import MARK, Outputs, open_output
+    from fergit.use.outputs import MARK, Outputs, open_output, unwritable
     from fergit.use.recognizer import ExpressionRecognizer, add_options
     from fergit.use.tracking import Tracker
     from fergit.use.writers import CsvFile, JsonFile, annotate, shown
@@ -25,6 +26,8 @@ except ModuleNotFoundError as missing:
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "
         "has, and `.venv/bin/python src/predict.py` runs in it"
     ) from None
+except KeyboardInterrupt:
+    sys.exit(130)
 
 WRITTEN = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")  # of annotated copies; others become PNG
 
@@ -42,6 +45,13 @@ wrong command; 130 after Ctrl-C. An interrupted run keeps what it found so far.
 """
 
 
+def some_path(text):
+    """A path of the command line; an empty one, as of a variable that is not set, would be the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; name a file or a folder")
+    return Path(text)
+
+
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="predict.py",
@@ -49,13 +59,17 @@ def parse(arguments):
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a photograph, a film, or a folder of both")
+    parser.add_argument(
+        "paths", nargs="*", type=some_path, metavar="PATH", help="a photograph, a film, or a folder of both"
+    )
     parser.add_argument("--camera", type=int, metavar="N", help="a camera, 0 for the first")
     parser.add_argument("--url", help="a film or a camera in the network: rtsp, rtsps, http or https")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each face (and frame of a film)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write each picture (or frame) with its faces")
-    parser.add_argument("--annotated", type=Path, metavar="FOLDER", help="write copies with the faces marked")
-    parser.add_argument("--timeline", type=Path, metavar="FILE", help="plot a film's expressions over time, as PNG")
+    parser.add_argument("--csv", type=some_path, metavar="FILE", help="write a row for each face (and frame of a film)")
+    parser.add_argument("--json", type=some_path, metavar="FILE", help="write each picture (or frame) with its faces")
+    parser.add_argument("--annotated", type=some_path, metavar="FOLDER", help="write copies with the faces marked")
+    parser.add_argument(
+        "--timeline", type=some_path, metavar="FILE", help="plot a film's expressions over time, as PNG"
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="search every Nth frame of a film only")
     parser.add_argument(
         "--fps", type=float, default=0, metavar="F", help="search at most F frames of each second of a film"
@@ -73,7 +87,13 @@ def parse(arguments):
         parser.error(f"--every is {options.every}; it must be at least 1")
     if not 0 <= options.fps < float("inf"):
         parser.error(f"--fps is {options.fps:g}; it must be a positive number")
+    if options.timeline and options.timeline.suffix.lower() not in ("", ".png"):
+        parser.error(f"--timeline is {options.timeline}; it becomes a PNG, so its name must end in .png")
     return options
+
+
+class NothingRead(Exception):
+    """Of all that was named nothing could be read: what an earlier run wrote stays."""
 
 
 class Job:
@@ -82,7 +102,7 @@ class Job:
     def __init__(self, options, recognizer):
         self.recognizer, self.options = recognizer, options
         self.annotated, self.timeline = options.annotated, options.timeline
-        self.failed, self.writers, self.courses = 0, [], []
+        self.failed, self.pictures, self.writers, self.courses = 0, 0, [], []  # pictures: photographs and frames read
         self.inputs = []  # (path, camera or address; name of the annotated copy)
         for path in options.paths:
             self.collect(path)
@@ -101,14 +121,16 @@ class Job:
             if not os.path.isdir(path):  # Path.is_dir raises where it may not look
                 self.inputs.append((path, Path(path.name)))
                 return
+            failed = self.failed
             files, others = photographs.find(path, self.fail)
             copies = self.annotated.resolve() if self.annotated else None
             for file in files:
                 # Copies of an earlier run, in a folder within this one, are not read.
                 if copies is None or path.resolve() not in copies.parents or copies not in file.resolve().parents:
-                    self.inputs.append((file, file.relative_to(path)))
+                    within = path.resolve().name if len(self.options.paths) > 1 else ""  # both may have IMG_1.jpg
+                    self.inputs.append((file, within / file.relative_to(path)))
             left = f"files that are not read: {', '.join(f'{n} {suffix}' for suffix, n in sorted(others.items()))}"
-            if not files:
+            if not files and failed == self.failed:
                 raise FergitError(f"{path}: holds no photograph or film{f'; {left}' if others else ''}")
             if others:
                 tqdm.write(shown(f"note: {path} holds {left}"), file=sys.stderr)
@@ -136,6 +158,8 @@ class Job:
             if self.annotated.exists() and not self.annotated.is_dir():
                 raise FergitError(f"--annotated: {self.annotated} is no folder")
             self.annotated.mkdir(parents=True, exist_ok=True)
+            if not os.access(self.annotated, os.W_OK):
+                raise FergitError(f"--annotated: {self.annotated} may not be written to; check its permissions")
 
     def fail(self, error):
         self.failed += 1
@@ -158,12 +182,16 @@ class Job:
                 raise
             except FergitError as error:
                 self.fail(error)
+            except OSError as error:  # of what is written: the disk is full, say, and stays so
+                self.fail(unwritable(error, self.options))
+                return
             except Exception as error:  # whatever one file does, the others are done
                 self.fail(f"{without_password(source)}: {type(error).__name__}: {error}")
 
     def photograph(self, path, target):
         picture = photographs.read(path)
         faces = self.recognizer.predict(picture, "bgr", name=path)
+        self.pictures += 1
         for writer in self.writers:
             writer.add(str(path), faces)
         for number, face in enumerate(faces, start=1):
@@ -173,7 +201,7 @@ class Job:
             self.row(shown(path), "", "no face", "", "", "")
         if self.annotated:
             done = False
-            with photographs.quiet(), contextlib.suppress(cv2.error):
+            with quiet(), contextlib.suppress(cv2.error):
                 done, data = cv2.imencode(target.suffix, annotate(picture, faces))
             if not done:  # a WebP has no more than 16,383 pixels a side
                 size = f"{picture.shape[1]}x{picture.shape[0]}"
@@ -192,6 +220,7 @@ class Job:
             try:
                 for number, seconds, frame in bar:
                     faces = self.recognizer.predict(frame, "bgr", film.name)
+                    self.pictures += 1
                     persons = tracker.follow(faces, seconds)
                     faces = [dataclasses.replace(face, person=n) for face, n in zip(faces, persons, strict=True)]
                     course.add(faces, seconds)
@@ -220,7 +249,8 @@ def run(options, recognizer):
     """Run the command; its exit status. However it ends, tables hold what was found until then."""
     job, status = Job(options, recognizer or ExpressionRecognizer(options.network, options.smallest)), 0
     # Opened first, so that what cannot be written is known before the work.
-    with open_output(job.timeline) if job.timeline else contextlib.nullcontext() as timeline:
+    timeline = open_output(job.timeline) if job.timeline else contextlib.nullcontext()
+    with contextlib.suppress(NothingRead), timeline as timeline:
         with contextlib.ExitStack() as tables:
             if options.csv:
                 job.writers.append(CsvFile(tables.enter_context(open_output(job.csv)), job.recognizer.classes))
@@ -235,6 +265,8 @@ def run(options, recognizer):
             except BrokenPipeError:  # as of `| head`
                 drop_output()
                 status = 1
+            if not job.pictures:
+                raise NothingRead
         if timeline:  # after the tables, which are whole then, whatever becomes of the plot
             plot_courses(job.courses or [Course("nothing was read")], timeline)
     return status or (1 if job.failed else 0)
@@ -261,10 +293,11 @@ def main(arguments=None, recognizer=None):
     except BrokenPipeError:
         drop_output()
     except OSError as error:
-        print(f"error: {shown(error.filename or 'a file')}: {error.strerror or error}", file=sys.stderr)
+        print(f"error: {shown(unwritable(error, options))}", file=sys.stderr)
     return 1
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):  # Windows has no SIGHUP
+        signal.signal(getattr(signal, name), signal.default_int_handler)
     raise SystemExit(main())

@@ -20,6 +20,8 @@ except ModuleNotFoundError as missing:
         f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
         "the environment that has, `make setup` makes it"
     ) from None
+except KeyboardInterrupt:
+    sys.exit(130)
 
 
 def check():

@@ -3,9 +3,11 @@
 import re
 from types import SimpleNamespace
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import EVALUATE
 
 from fergit.analysis import claims, metrics
 from fergit.analysis.claims import Measured
@@ -13,32 +15,17 @@ from fergit.core import paths
 from fergit.core.predictions import predictions_table
 from fergit.paper import published
 
-EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200}
-
 
 def predictions(table, recalls, seeds=(0,), seed_shift=0):
     """Predictions with these recalls: the first images of each class are right, the others get the next class."""
-    labels = np.repeat(np.arange(7), table["support"])
-    place = np.concatenate([np.arange(n) for n in table["support"]])
-    probabilities = {}
-    for step, seed in enumerate(seeds):
-        right = place < (np.round(np.array(recalls) * np.array(table["support"])) + step * seed_shift)[labels]
-        probabilities[seed] = np.where(np.eye(7, dtype=bool)[np.where(right, labels, (labels + 1) % 7)], 0.7, 0.05)
+    both = {seed: made_up.recalled(table, recalls, step * seed_shift) for step, seed in enumerate(seeds)}
+    labels, probabilities = both[seeds[0]][0], {seed: values for seed, (_, values) in both.items()}
     return predictions_table(table["classes"], [str(i) for i in range(labels.size)], labels, probabilities)
 
 
 def outcome(table, recalls=None, seeds=(0,), seed_shift=0, **changes):
-    training = {
-        "dataset": "fergit",
-        "trained": True,
-        "epochs_run": 60,
-        "train": {"epochs": 100},
-        "train_accuracy": 0.86,
-        "n_train": 44_370,
-        "network": {"first_kernels": [5, 5], "batch_normalization": "per_conv"},
-    } | changes
     table_of = predictions(table, table["recall"] if recalls is None else recalls, seeds, seed_shift)
-    return SimpleNamespace(predictions=table_of, trainings=dict.fromkeys(seeds, training))
+    return SimpleNamespace(predictions=table_of, trainings=dict.fromkeys(seeds, made_up.training(**changes)))
 
 
 def checked(basic=None, residual=None, **options):

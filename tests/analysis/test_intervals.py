@@ -48,4 +48,5 @@ def test_a_difference_of_two_shares_holds_0_where_they_are_the_same():
 
 def test_what_is_no_number_becomes_none():
     assert intervals.rounded({"a": [np.float64("nan"), 1 / 3], "b": 2}) == {"a": [None, 0.333333], "b": 2}
-    assert intervals.holm([]) == [] and intervals.holm([0.01, 0.04]) == [0.02, 0.04]
+    intervals.correct_by_holm(tests := [{"p": 0.01}, {"p": 0.04}])
+    assert [test["p_holm"] for test in tests] == [0.02, 0.04]

@@ -71,13 +71,6 @@ def test_right_and_named_take_any_table_with_a_column_for_each_class():
     assert np.allclose(metrics.by_image(hits, table), metrics.correct(table).mean(axis=0))
 
 
-def test_macro_f1_of_a_stack_is_scikit_learns():
-    table = made_up.predictions(seeds=(0, 1))
-    labels, probabilities = unpack(table)
-    expected = [f1_score(labels, p.argmax(axis=1), average="macro") for p in probabilities]
-    assert metrics.macro_f1(metrics.confusions(table)) == pytest.approx(expected)
-
-
 def test_the_most_frequent_confusions_come_first():
     confusion = np.array([[8, 2, 0], [5, 5, 0], [1, 2, 7]])
     table = metrics.most_confused(confusion, CLASSES, most=2)

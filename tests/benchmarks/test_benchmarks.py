@@ -50,7 +50,7 @@ def test_the_card_has_the_measured_peers():
 
 def test_what_was_measured_belongs_to_the_shipped_network():
     about = shipped.read_about()
-    ours = {name: about[name] for name in ("dataset", "model", "seed", "best_epoch")}
+    ours = {name: about[name] for name in shipped.RUN}
     assert json.loads(photographs.RESULTS.read_text(encoding="utf-8"))["crops"]["network"] == ours
     assert not PEERS or PEERS["network"] == ours
     best = max(json.loads(choice.RESULTS.read_text(encoding="utf-8")), key=lambda row: row["mean of the four"])

@@ -99,12 +99,15 @@ def test_links_and_devices_are_refused_in_tar(tmp_path, kind):
         pass
 
 
-def test_links_out_of_a_folder_are_refused_and_loops_end(tmp_path):
+def test_links_in_a_folder_are_followed_and_loops_end(tmp_path):
     folder = write_folder(tmp_path / "folder")
     (folder / "inside.txt").symlink_to("one.txt")
+    (folder / "linked").symlink_to(write_folder(tmp_path / "elsewhere"))
+    (folder / ".#lock").symlink_to("nowhere")  # as an editor leaves it
     with open_archive(folder) as opened:
-        assert "inside.txt" in opened.names
-    for target in ("/etc/passwd", "..", ".", "nowhere", "loop"):
+        assert {"inside.txt", "linked/one.txt"} <= set(opened.names)
+        assert dict(opened.read_all(["linked/one.txt"])) == {"linked/one.txt": b"one"}
+    for target in ("..", ".", "nowhere", "loop"):
         (folder / "loop").symlink_to(target)
         with pytest.raises(FergitError, match="loop is a link"), open_archive(folder):
             pass
@@ -287,7 +290,7 @@ def test_what_is_no_file_where_a_file_should_be(tmp_path):
         "pipe.csv": "neither a file nor a folder",
         "loop.zip": "no such file",
         "gone.zip": "no such file",
-        "folder": "pipe.jpg is not a plain file",
+        "folder": "pipe.jpg is no plain file; remove it",
     }.items():
         with pytest.raises(FergitError, match=said), open_archive(tmp_path / name):
             pass

@@ -1,6 +1,7 @@
 """Faces of one's own, sorted into folders: read, split, and what of them is left out."""
 
 import shutil
+import unicodedata
 import zipfile
 
 import cv2
@@ -121,7 +122,7 @@ def test_persons_by_a_rule():
     assert sum(map(len, parts)) == 9 and all(parts)
     paths.RAW.joinpath("mine").rename(paths.RAW.parent / "away")
     refused(
-        r"images\.person is 'T\\\\d', which finds no person in 36 of 36 file names, such as a/S000_0\.png",
+        r"images\.person is 'T\\d', which finds no person in 36 of 36 file names, such as a/S000_0\.png",
         person="T\\d",
     )
     fetch(person=r"S\d+")
@@ -194,9 +195,9 @@ def test_a_picture_that_opencv_refuses_ends_nothing(monkeypatch):
 def test_bad_input_is_one_line(capsys):
     refused(r"mine: not in .*external/; put a folder mine/ there, or mine\.zip, with a folder for each class")
     (paths.EXTERNAL / "mine").mkdir()
-    refused("mine: no folder of a class with pictures in it; expected such as happy/1.jpg or train/happy/1.jpg")
-    write(["a.png", "b.png"])
-    refused("no folder of a class with pictures in it")
+    refused("mine: has no picture of a known kind in folders of classes, such as happy/1.jpg or train/happy/1.jpg$")
+    write(["a.heic", "b.heic"])
+    refused(r"in folders of classes, .* \(other files: 2, such as a\.heic; save pictures as JPEG or PNG\)")
     write(several("happy"))
     refused(r"1 class \(happy\); allowed: 2 to 256")
     write([*several("sad", number=1), "fear/1.png", "fear/2.png", "fear/3.png"])
@@ -206,10 +207,48 @@ def test_bad_input_is_one_line(capsys):
     assert fetch(classes={"sad": None})["images"] == 8
 
 
-def test_classes_that_differ_only_in_case():
-    write(several("Happy", "happy", "sad"))
-    refused("classes Happy and happy differ only in case; to make them one write images.classes: {Happy: happy}")
-    assert fetch(classes={"Happy": "happy"})["sources"][0]["counts"] == {"happy": 10, "sad": 5}
+@pytest.mark.parametrize("other", ["Happy", "happy "])
+def test_classes_that_look_the_same(other):
+    write(several(other, "happy", "sad"))
+    first, second = sorted([other, "happy"])
+    refused(
+        f"classes '{first}' and '{second}' look the same but for case, spaces or accents; to make them one write "
+        f"images.classes: {{'{first}': '{second}'}}"
+    )
+    assert fetch(classes={first: second})["sources"][0]["counts"] == {second: 10, "sad": 5}
+
+
+def test_accents_stored_in_two_ways_look_the_same():
+    write(several("gêné", unicodedata.normalize("NFD", "gêné")))
+    refused("look the same but for case, spaces or accents")
+
+
+@pytest.mark.parametrize("missing", ["train", "validation", "test"])
+def test_a_part_without_a_class_is_named(missing):
+    parts = ("train", "validation", "test")
+    write([f"{part}/{name}" for part in parts for name in several(*("sad", "happy")[part == missing :])])
+    fetch()
+    wrong = f"mine.split: the folder {missing} has no image of class sad, and others have 10; add some"
+    with pytest.raises(FergitError, match=wrong):
+        split(held_out=0.2)
+    assert len(split(protocol="frames", held_out=0.2, validation=0.2)) == 25
+
+
+@pytest.mark.parametrize("name", ["eval", "Set 3"])
+def test_pictures_of_a_class_beside_the_parts_are_refused(name):
+    write([f"{part}/{file}" for part in ("train", "test", name) for file in several("happy", "sad")])
+    refused(
+        rf"{name}/happy/0\.png lies in none of train, validation and test, as t.*/happy/0\.png does; rename or remove"
+    )
+
+
+def test_what_is_left_out_is_listed():
+    write(several("a", "b"))
+    for name in ("a/x.png", "b/y.png"):
+        (paths.EXTERNAL / "mine" / name).write_bytes(b"")
+    fetch()
+    lines = (paths.RAW / "mine" / "left-out.txt").read_text().splitlines()
+    assert [line.partition(" (")[0] for line in lines] == ["a/x.png", "b/y.png"]
 
 
 @pytest.mark.parametrize("nested", ["mine/", "copy/of/mine/"])
@@ -333,7 +372,7 @@ def test_films_need_their_labels_and_ck48_has_no_neutral_faces():
 def test_ck48_taken_as_folders_gives_the_same_images_and_splits(real_file, monkeypatch):
     monkeypatch.undo()
     file = real_file("ckplus")
-    faces, left_out = folders.read(file, "ck48", OWN | {"person": r"(S\d+)_"})
+    faces, left_out, _ = folders.read(file, "ck48", OWN | {"person": r"(S\d+)_"})
     theirs, _ = ckplus.read(file)
     assert left_out == [] and faces.classes == theirs.classes
     for name in ("images", "labels", "group"):

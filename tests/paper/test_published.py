@@ -43,10 +43,6 @@ def test_ckplus_has_96_of_99_right():
     assert round(96 / 99, 2) == table["accuracy"]
 
 
-def test_fergit_parts_sum_to_its_images():
-    assert sum(published.FERGIT_SPLIT.values()) == published.FERGIT_IMAGES
-
-
 def test_every_number_of_the_tables_is_a_claim_once():
     claims = {claim.id: claim for claim in published.CLAIMS}
     assert len(claims) == len(published.CLAIMS)

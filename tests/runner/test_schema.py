@@ -143,8 +143,18 @@ def test_one_line_names_key_value_and_what_is_allowed(changed, key, value, said)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("train: [1\n", "not valid YAML"),
-        ("datasets: [a]\ndatasets: [b]\n", "not valid YAML"),
+        ("a: 1\ntrain: [1\nb: 2\n", "params.yaml, line 2: opens a bracket or brace that is not closed"),
+        ("datasets: [a]\nx: 1\ndatasets: [b]\n", "line 3: datasets stands there twice, first in line 1; keep one"),
+        ("a:\n  x: 1\nb:\n  x: 1\n  y: {x: 1}\n  x: 1\n", "line 6: x stands there twice, first in line 4; keep one"),
+        ("a:\n\tb: 1\n", "line 2: has a tab; write spaces"),
+        ("a:\n  b: 1\n c: 2\n", "line 3: is not indented like the lines before it, or the line before it has no sp"),
+        ("a:\n  b: 1\n   c: 2\n", "line 3: is not indented like the lines before it"),
+        ("a:\n  epochs:100\n  c: 2\n", "line 3: .*or the line before it has no space after its colon"),
+        ("a: why: 2\n", r"line 1: .*or has a second colon \(put such text in quotes\)"),
+        ('a: "(S\\d)"\n', "line 1: has a backslash in double quotes; write single quotes"),
+        ("a: 'x\nb: 2\n", "line 1: opens a quote that is not closed"),
+        ("a:\n  b: 1\nword\nc: 2\n", "line 3: has no colon with a space after it"),
+        ("a: *b\n", "line 1: not valid YAML: found undefined alias 'b'"),
         ("", "is empty; allowed: lines"),
         ("\xff", "not UTF-8"),
     ],
@@ -185,7 +195,7 @@ def test_line_ends_and_byte_order_marks_do_not_matter(tmp_path, text):
         (f"[{', '.join(LAUGHS)}]", "allowed: a number"),
         ("!!python/object/apply:os.system [id]", "could not determine a constructor"),
         ("[" * 2000, "not valid YAML"),
-        ("\t1", "not valid YAML"),
+        ("\t1", "has a tab; write spaces"),
     ],
 )
 def test_strange_values_are_one_short_line(tmp_path, value, said):

@@ -262,7 +262,8 @@ def test_the_page_may_load_only_itself_and_is_not_kept(served):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "a b.jpg: not a photograph that can be read; allowed: " + ALLOWED),
+        (b"", "a b.jpg: is empty"),
+        (b"hello", "a b.jpg: not a photograph that can be read; allowed: " + ALLOWED),
         (b"Dear reader", "a b.jpg: not a photograph that can be read; allowed: " + ALLOWED),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a b.jpg: the file is damaged or cut short"),
         (png()[:-9], "a b.jpg: the file is damaged or cut short"),

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -269,6 +271,43 @@ def test_what_cannot_be_done_is_said_in_one_line(folder, monkeypatch, capfd, arg
     assert sorted(folder.parent.rglob("*")) == before
 
 
+@pytest.mark.parametrize("ending", ["no such file", "interruption"])
+def test_a_run_that_reads_nothing_leaves_what_an_earlier_one_wrote(folder, tmp_path, monkeypatch, ending):
+    tables = "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json"
+    assert run(folder, *tables) == 0
+    before = [path.read_bytes() for path in tables[1::2]]
+    if ending == "interruption":
+        monkeypatch.setattr(command.photographs, "read", lambda path: signal.raise_signal(signal.SIGINT))
+    assert run(folder / "nope.png", *tables) == (1 if ending == "no such file" else 130)
+    assert [path.read_bytes() for path in tables[1::2]] == before
+
+
+def test_copies_of_two_folders_with_the_same_names(folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    shutil.copy(folder / "two.png", tmp_path / "other")
+    assert run(folder, tmp_path / "other", "--annotated", tmp_path / "marked") == 0
+    found = sorted(path.relative_to(tmp_path / "marked").as_posix() for path in (tmp_path / "marked").rglob("*.*"))
+    assert found == ["in/sub/none.jpg", "in/two.png", "other/two.png"]
+
+
+def test_a_folder_that_may_not_be_written_to(folder, tmp_path, capsys):
+    (tmp_path / "locked").mkdir(mode=0o555)
+    if os.access(tmp_path / "locked", os.W_OK):
+        pytest.skip("this user may write everywhere")
+    assert run(folder, "--annotated", tmp_path / "locked") == 1
+    assert run(folder, "--csv", tmp_path / "locked" / "a.csv") == 1
+    first, second = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert "locked may not be written to; check its permissions" in first
+    assert second == f"error: {tmp_path / 'locked' / 'a.csv'}: Permission denied"
+
+
+def test_what_could_not_be_written_is_named_as_it_was_given():
+    options = command.parse(["x.jpg", "--csv", "a.csv", "--json", "b.json"])
+    partial = OSError(28, "No space left on device", "out/.a.csv.123.partial")
+    assert command.unwritable(partial, options) == "out/a.csv: No space left on device"
+    assert command.unwritable(OSError(28, "No space left"), options) == "a.csv or b.json: No space left"
+
+
 def test_an_empty_folder(tmp_path, capsys):
     assert run(tmp_path) == 1
     assert "holds no photograph or film" in capsys.readouterr().err
@@ -283,6 +322,10 @@ def test_an_empty_folder(tmp_path, capsys):
         ["--url", "ftp://a"],
         ["a.mp4", "--every", "0"],
         ["a.mp4", "--fps", "-1"],
+        ["a.jpg", "--smallest", "5%"],
+        [""],
+        ["a.jpg", "--csv", ""],
+        ["a.mp4", "--timeline", "t.jpg"],
     ],
 )
 def test_a_wrong_command(arguments, capsys):

@@ -101,7 +101,7 @@ def test_what_is_no_picture(recognizer, image, color, message):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not a photograph that can be read"),
+        (b"", "is empty"),
         (b"Dear reader", "not a photograph that can be read"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "damaged or cut short"),
         (cv2.imencode(".png", np.eye(99, dtype=np.uint8))[1].tobytes()[:-9], "damaged or cut short"),

@@ -1,4 +1,5 @@
 import json
+import os
 
 import cv2
 import numpy as np
@@ -267,3 +268,10 @@ def test_committed_predictions_are_those_of_the_shipped_network():
     found = computed_by_opencv(shipped.ONNX, to_input(faces.images))
     assert np.abs(found - softened).max() < 0.05
     assert (found.argmax(axis=1) != softened.argmax(axis=1)).sum() <= 2
+
+
+@pytest.mark.parametrize("name", ["fergit-residual", "fergit-residual.npz", "fergit-residual.onnx"])
+@pytest.mark.parametrize("folder", ["", str(paths.MODELS)])
+def test_a_network_is_found_by_its_name_and_by_either_file(folder, name):
+    assert shipped.find(os.path.join(folder, name)) == shipped.ONNX
+    assert shipped.find(os.path.join(folder, name), ".npz") == shipped.WEIGHTS

@@ -41,16 +41,6 @@ class Measured:
     splits: bool = False  # whether each run has test images of its own
 
 
-def epochs_short(trainings):
-    """The number of epochs, where runs on the paper's data had fewer than its 100 and used all of them; else None."""
-    cut = {
-        training["train"]["epochs"]
-        for training in trainings.values()
-        if training["dataset"] in published.DATASETS and training["epochs_run"] == training["train"]["epochs"]
-    }
-    return min(cut) if cut and min(cut) < published.EPOCHS else None
-
-
 def paper_table(dataset, model, protocol=None):
     """The paper's table that a result may stand beside; None where it has none, or CK+ was split in another way."""
     return published.TABLES.get((dataset, model)) if protocol in (None, "frames") else None
@@ -147,10 +137,10 @@ def _judge(claim, outcomes, evaluate, protocol, splits):
         row = _not_comparable(f"which mean it is, is not said; the F1 values of its table have the mean {tables:.3f}")
         return row | {"ours": float(np.mean(measured.values)), "n": measured.n, "seeds": len(measured.values)}
     row = _row(claim, measured, evaluate, "one split" if claim.dataset == "ckplus" else "")
-    short = [epochs for model in models if (epochs := epochs_short(outcomes[model].trainings))]
-    if short and row["verdict"] == NOT_REPRODUCED:
-        row["verdict"] = NOT_COMPARABLE
-        row["note"] = _joined(f"{min(short)} of the paper's {published.EPOCHS} epochs", row["note"])
+    trainings = [training for model in models for training in outcomes[model].trainings.values()]
+    short = [t["epochs_run"] for t in trainings if t["epochs_run"] == t["train"]["epochs"] < published.EPOCHS]
+    if short and row["verdict"] == NOT_REPRODUCED:  # they used all of fewer epochs than the paper's
+        row |= _not_comparable(_joined(f"{min(short)} of the paper's {published.EPOCHS} epochs", row["note"]))
     return row
 
 
@@ -238,8 +228,7 @@ def _parameters(outcome):
     """The network has the paper's count because its layout was chosen by it."""
     training = next(iter(outcome.trainings.values()))
     layout = reconstruction.layout_of(training["network"])
-    counts = {"in all": layout.total, "trainable": layout.trainable}
-    fits = [name for name, count in counts.items() if count == published.RESIDUAL_PARAMETERS]
+    fits = published.RESIDUAL_PARAMETERS in (layout.total, layout.trainable)
     note = f"{layout.total:,} in all, {layout.trainable:,} trainable"
     ours = published.RESIDUAL_PARAMETERS if fits else layout.total
     result = BY_CONSTRUCTION if fits else NOT_REPRODUCED

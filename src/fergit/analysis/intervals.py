@@ -67,9 +67,11 @@ def bootstrap(values, statistic, samples, level=0.95, size=0):
     return [float(result.confidence_interval.low), float(result.confidence_interval.high)]
 
 
-def holm(p_values):
-    """p values corrected for there being several, by Holm's method: list of float."""
-    return multipletests(p_values, method="holm")[1].tolist() if len(p_values) else []
+def correct_by_holm(tests):
+    """Give each of several tests, dicts with ``p``, its ``p_holm``: the p value corrected for there being several."""
+    p_values = multipletests([test["p"] for test in tests], method="holm")[1].tolist() if tests else []
+    for test, p in zip(tests, p_values, strict=True):
+        test["p_holm"] = p
 
 
 def difference(count, n, other_count, other_n, level=0.95):

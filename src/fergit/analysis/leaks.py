@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from fergit.analysis import metrics
-from fergit.analysis.intervals import difference, holm, rounded, wilson
+from fergit.analysis.intervals import correct_by_holm, difference, rounded, wilson
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import read_table
@@ -45,12 +45,9 @@ def by_stratum(hits, stratum, level):
     `hits` are of `metrics.by_image`, `stratum` is a Series of str for some or all of them, both by ``sample_id``. Each
     dict: ``stratum``, ``images``, ``accuracy``, ``low``, ``high`` (Wilson).
     """
-    rows = []
-    for name, part in hits[hits.index.isin(stratum.index)].groupby(stratum):
-        low, high = wilson(part.sum(), len(part), level)
-        row = {"stratum": name, "images": len(part), "accuracy": part.mean(), "low": float(low), "high": float(high)}
-        rows.append(row)
-    return sorted(rows, key=lambda row: -row["images"])
+    table = hits.groupby(stratum.rename("stratum")).agg(images="size", accuracy="mean")  # without what has no stratum
+    table["low"], table["high"] = wilson(table["accuracy"] * table["images"], table["images"], level)
+    return table.sort_values("images", ascending=False, kind="stable").reset_index().to_dict("records")
 
 
 def contrast(rows, first, second, level):
@@ -126,9 +123,7 @@ def summary(dataset, tests, outcomes, level):
         if len(votes):
             entry |= _by_votes(predictions, hits, labels, most_voted(votes), level)
         found["networks"][network] = entry
-    contrasts = [one for entry in found["networks"].values() for one in entry["contrasts"].values() if one]
-    for one, p in zip(contrasts, holm([one["p"] for one in contrasts]), strict=True):
-        one["p_holm"] = p
+    correct_by_holm([one for entry in found["networks"].values() for one in entry["contrasts"].values() if one])
     return rounded(found)
 
 

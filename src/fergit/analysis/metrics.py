@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 from statsmodels.stats.contingency_tables import mcnemar
 
 from fergit.analysis import calibration
-from fergit.analysis.intervals import bootstrap, holm, interval_key, over_seeds, rounded, wilson
+from fergit.analysis.intervals import bootstrap, correct_by_holm, interval_key, over_seeds, rounded, wilson
 from fergit.core.errors import FergitError
 from fergit.core.predictions import PREFIX, classes_of, seeds_of, unpack
 
@@ -111,9 +111,7 @@ def beside_paper(table, paper):
     """The table of `per_class` with the paper's columns, ``paper_precision`` and so on, where `paper` is not None."""
     if paper is None:
         return table
-    return table.join(
-        pd.DataFrame({f"paper_{name}": paper[name] for name in (*SCORES, "support")}, index=paper["classes"])
-    )
+    return table.join(pd.DataFrame(paper, paper["classes"], [*SCORES, "support"]).add_prefix("paper_"))
 
 
 def averages(predictions):
@@ -231,6 +229,5 @@ def compare(first, second, evaluate):
         table = [[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]]
         p = float(mcnemar(table, exact=True).pvalue)
         tests.append({"seed": seed, "only_first": int(table[0][1]), "only_second": int(table[1][0]), "p": p})
-    for test, p in zip(tests, holm([test["p"] for test in tests]), strict=True):
-        test["p_holm"] = p
+    correct_by_holm(tests)
     return rounded({"difference": float(gain.mean()), "low": low, "high": high, "mcnemar": tests})

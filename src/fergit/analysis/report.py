@@ -12,10 +12,10 @@ from fergit.core.files import read_json, read_table
 from fergit.core.predictions import read_predictions, seeds_of
 
 TRAINING = (  # keys of training.json that are read
-    *("dataset", "model", "trained", "epochs_run", "best_epoch", "train_accuracy", "validation_accuracy"),
-    *("prior_val_accuracy", "n_train", "parameters", "classes", "network", "train"),
+    *("trained", "epochs_run", "best_epoch", "train_accuracy", "validation_accuracy", "prior_val_accuracy"),
+    *("n_train", "parameters", "network", "train"),
 )
-HISTORY = {"epoch": int, "loss": float, "accuracy": float, "val_loss": float, "val_accuracy": float}  # of history.csv
+HISTORY = {"epoch": int, "accuracy": float, "val_accuracy": float}  # of history.csv
 PAIR = ("basic", "residual")  # compared as in the paper: what do the residual blocks add?
 
 

@@ -5,14 +5,14 @@ import pandas as pd
 from scipy import stats
 
 from fergit.analysis import claims, metrics
-from fergit.analysis.intervals import bootstrap, holm, over_seeds, rounded
+from fergit.analysis.intervals import bootstrap, correct_by_holm, over_seeds, rounded
 from fergit.core.errors import FergitError
 from fergit.core.files import read_table
 from fergit.paper import published
 
 TABLES = {  # what the study leaves, and what is read of it
     "predictions": ("variant", "network", "seed", "split", "sample_id", "group", "label"),
-    "trainings": ("variant", "network", "seed", "trained", "train_accuracy", "accuracy"),
+    "trainings": ("variant", "network", "seed", "trained", "train_accuracy", "accuracy", "n_test"),
 }
 
 
@@ -69,6 +69,7 @@ def by_variant(validated, tested, trainings, level):
     """
     rows = []
     for (variant, network), group in trainings.groupby(["variant", "network"], sort=False):
+        test, held = (_of(part, variant, network) for part in (tested, validated))
         ends = over_seeds(group["accuracy"], level) or (None, None)
         rows.append(
             {
@@ -79,10 +80,10 @@ def by_variant(validated, tested, trainings, level):
                 "mean": group["accuracy"].mean(),
                 "sd": group["accuracy"].std(),
                 **dict(zip(("low", "high"), ends, strict=True)),
-                "macro_f1": metrics.macro_f1(metrics.confusions(_of(tested, variant, network))).mean(),
-                "validation": metrics.correct(_of(validated, variant, network)).mean(),
+                "macro_f1": metrics.macro_f1(metrics.confusions(test)).mean(),
+                "validation": metrics.correct(held).mean(),
                 "training": group["train_accuracy"].mean(),
-                "named": metrics.named_per_image(_of(validated, variant, network)),
+                "named": metrics.named_per_image(held),
             }
         )
     return rows
@@ -123,8 +124,7 @@ def against_first(predictions, trainings, evaluate):
                     "p": paired_t(differences) if several else found["mcnemar"][0]["p"],
                 }
             )
-    for row, p in zip(rows, holm([row["p"] for row in rows]), strict=True):
-        row["p_holm"] = p
+    correct_by_holm(rows)
     return rows
 
 

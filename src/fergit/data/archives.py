@@ -1,6 +1,7 @@
 """Folders, archives and compressed tables, read alike. Nothing is ever unpacked to disk.
 
-Refused are members whose path leads out of the archive, links that do, and more or larger members than are allowed.
+Refused are members of an archive that are links or lead out of it, and more or larger members than are allowed. Links
+in a plain folder are followed: they are the user's own.
 """
 
 import contextlib
@@ -76,20 +77,17 @@ class Archive:
     def names(self):
         return tuple(sorted(self._members))
 
-    def add_folder(self, name):
-        """Take in a folder that it says it has."""
-        path = PurePosixPath(name.replace("\\", "/").strip("/"))
-        if not (_is_hidden(path) or NO_TEXT.search(path.as_posix())):
-            self.folders.add(path.as_posix())
-
-    def add(self, name, size, opener):
-        """Take in a member."""
+    def add(self, name, size=0, opener=None):
+        """Take in a member or, where nothing opens it, a folder that it says it has."""
         path = PurePosixPath(name.replace("\\", "/"))  # as some programs for Windows write it
         if path.is_absolute() or ".." in path.parts or re.match(r"\w:", name):
             raise FergitError(f"{self.name}: member {name!r} would lie outside of it; refused")
         if _is_hidden(path):
             return
         path = path.as_posix()  # without "./"
+        if opener is None:
+            self.folders |= set() if NO_TEXT.search(path) else {path}
+            return
         if NO_TEXT.search(path):
             raise FergitError(f"{self.name}: the name of member {path!r} is no plain text; rename it")
         if path in self._members:
@@ -156,26 +154,25 @@ def _folder(archive, path, _):
     def refuse(error):
         raise error
 
-    for folder, folders, files in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not (name.startswith(".") or name in JUNK))
-        archive.add_folder(Path(folder).relative_to(root).as_posix())
-        for name in sorted(files) + [name for name in folders if Path(folder, name).is_symlink()]:
+    for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
+        here = Path(folder).relative_to(root)
+        folders[:] = sorted(name for name in folders if not _is_hidden(Path(name)))
+        archive.add(here.as_posix())
+        for name in folders:
+            if Path(folder).resolve().is_relative_to(Path(folder, name).resolve()):
+                raise FergitError(f"{archive.name}: {here / name} is a link to a folder around it; remove it")
+        for name in sorted(name for name in files if not _is_hidden(Path(name))):
             full = Path(folder, name)
-            member = full.relative_to(root).as_posix()
-            if full.is_symlink() and not (full.is_file() and full.resolve().is_relative_to(root)):
-                raise FergitError(f"{archive.name}: {member} is a link to a folder, outside or nowhere; refused")
             if not full.is_file():
-                raise FergitError(f"{archive.name}: {member} is not a plain file; refused")
-            archive.add(member, None, lambda full=full: open(full, "rb"))
+                what = "a link to nothing" if full.is_symlink() else "no plain file"
+                raise FergitError(f"{archive.name}: {here / name} is {what}; remove it")
+            archive.add((here / name).as_posix(), None, lambda full=full: open(full, "rb"))
 
 
 def _zip(archive, path, stack):
     file = stack.enter_context(zipfile.ZipFile(path))
     for info in file.infolist():
-        if info.is_dir():
-            archive.add_folder(info.filename)
-        else:
-            archive.add(info.filename, info.file_size, lambda info=info: file.open(info))
+        archive.add(info.filename, info.file_size, None if info.is_dir() else lambda info=info: file.open(info))
 
 
 def _tar(archive, path, stack):
@@ -193,10 +190,7 @@ def _tar(archive, path, stack):
     for info in file:
         if info.size < 0 or not (info.isdir() or info.isfile()):
             raise FergitError(f"{archive.name}: member {info.name!r} is a link or a device; refused")
-        if info.isdir():
-            archive.add_folder(info.name)
-        else:
-            archive.add(info.name, info.size, lambda info=info: file.extractfile(info))
+        archive.add(info.name, info.size, None if info.isdir() else lambda info=info: file.extractfile(info))
 
 
 def _table(archive, path, _):

@@ -7,7 +7,7 @@ face and says where it is. Each alone finds fewer tilted faces and sees more whe
 beside it has the numbers.
 """
 
-import functools
+import contextlib
 import os
 import threading
 import weakref
@@ -61,7 +61,7 @@ class Detection:
 
 
 class OneAtATime:
-    """A value of OpenCV's that only one thread may use at a time: ``with it as value``.
+    """A value of OpenCV's that only one thread may use at a time: ``with it() as value``.
 
     Pickled, or in a forked process, it is made again from the same arguments: threads and locks do not come along.
     """
@@ -76,18 +76,12 @@ class OneAtATime:
     def forget(self):
         self.lock, self.value = threading.Lock(), None
 
-    def __enter__(self):
-        self.lock.acquire()
-        try:
+    @contextlib.contextmanager
+    def __call__(self):
+        with self.lock:
             if self.value is None:
                 self.value = self.factory(*self.arguments)
-        except BaseException:
-            self.lock.release()
-            raise
-        return self.value
-
-    def __exit__(self, *_):
-        self.lock.release()
+            yield self.value
 
     def __reduce__(self):
         return OneAtATime, (self.factory, *self.arguments)
@@ -127,7 +121,7 @@ class FaceDetector:
     def __init__(self, smallest: float = 1 / 20):
         self.smallest = smallest
         self.networks = OneAtATime(read_networks, YUNET, BLAZEFACE)
-        with self.networks:  # so that a missing file is known at once
+        with self.networks():  # so that a missing file is known at once
             pass
 
     def __call__(self, gray: np.ndarray) -> list[Detection]:
@@ -149,7 +143,7 @@ class FaceDetector:
         copy = cv2.resize(gray, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         across, down = (round(border * length) for length in size)
         copy = cv2.copyMakeBorder(copy, down, down, across, across, cv2.BORDER_REPLICATE)
-        with self.networks as (wide, blazeface, close):
+        with self.networks() as (wide, blazeface, close):
             wide.setInputSize(copy.shape[::-1])
             for box, proposed in _faces(wide, copy):
                 middle, reach = box[:2] + box[2:] / 2, AROUND * max(box[2:])
@@ -176,11 +170,11 @@ def _faces(yunet, gray, near=np.inf):
     return [(row[:4], float(row[14])) for row in rows[apart <= near]]
 
 
-def _look(gray, middle, side, tilt):
-    """A square of an image, levelled and CLOSE pixels wide; and the map from it to the image."""
-    matrix = cv2.getRotationMatrix2D(middle.tolist(), tilt, CLOSE / side)
-    matrix[:, 2] += CLOSE / 2 - middle
-    look = cv2.warpAffine(gray, matrix, (CLOSE, CLOSE), borderMode=cv2.BORDER_REPLICATE)
+def _look(gray, middle, side, tilt, pixels=CLOSE, flags=cv2.INTER_LINEAR):
+    """A square of an image, levelled and so many pixels wide; and the map from it to the image."""
+    matrix = cv2.getRotationMatrix2D(middle.tolist(), tilt, pixels / side)
+    matrix[:, 2] += pixels / 2 - middle
+    look = cv2.warpAffine(gray, matrix, (pixels, pixels), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return look, cv2.invertAffineTransform(matrix)
 
 
@@ -194,16 +188,6 @@ def _tilt(blazeface, look):
     right, down = boxes[best, 3] - boxes[best, 2]
     score = 1 / (1 + np.exp(-np.clip(float(scores.ravel()[best]), -50, 50)))
     return score, float(np.degrees(np.arctan2(down, right)))
-
-
-@functools.cache
-def _detector():
-    return FaceDetector()
-
-
-def find_faces(gray: np.ndarray) -> list[Detection]:
-    """The faces of a picture, uint8 (height, width), the largest first: as `FaceDetector` finds them by itself."""
-    return _detector()(gray)
 
 
 def _same(one, other):
@@ -226,7 +210,5 @@ def crop(gray: np.ndarray, detection: Detection, frame: float = FRAME) -> np.nda
     last = np.maximum(np.ceil(center + side).astype(int) + 1, first + 1)
     gray, center = gray[first[1] : last[1], first[0] : last[0]], center - first
     pixels = max(SIDE, round(side))  # large faces are cut out as they are, and then averaged over areas
-    matrix = cv2.getRotationMatrix2D(center, detection.tilt, pixels / side)
-    matrix[:, 2] += pixels / 2 - center
-    face = cv2.warpAffine(gray, matrix, (pixels, pixels), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    face, _ = _look(gray, center, side, detection.tilt, pixels, cv2.INTER_CUBIC)
     return face if pixels == SIDE else cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_AREA)

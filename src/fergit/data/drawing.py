@@ -123,9 +123,8 @@ def _eyes(sketch, person, units, gaze):
     upper = 0.082 * person.eye_height * max(wide, 0.2)
     wide = 1 + 0.15 * units[5] - 0.5 * units[7] - 0.6 * units[6] - 0.3 * units[9]
     lower = 0.055 * person.eye_height * max(wide, -0.2)
-    slant = person.eye_slant + 0.02 * max(
-        units[1] - units[2], 0
-    )  # the outer corner sinks when only the inner brow rises
+    # The outer corner sinks when only the inner brow rises.
+    slant = person.eye_slant + 0.02 * max(units[1] - units[2], 0)
     top, bottom = _arc((-width, 0), (0.01, -upper), (width, slant)), _arc((-width, 0), (0, lower), (width, slant))
     for flip in SIDES:
         side, centre = flip[0], (flip[0] * person.eye_x, person.eye_y)

@@ -150,9 +150,8 @@ def _text(field):
 
 
 def _read_folders(archive, names):
-    mixed = all(
-        part_and_class(name)[0] != "validation" for name in names
-    )  # then test/ holds both of the official test parts
+    # Without a validation part, test/ holds both of the official test parts.
+    mixed = all(part_and_class(name)[0] != "validation" for name in names)
     labels, split, sample_id = [], [], []
     for name in names:
         part, folder = part_and_class(name)

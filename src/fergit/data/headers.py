@@ -40,7 +40,6 @@ def kind(head):
     for name, starts in MAGIC.items():
         if head.startswith(starts):
             return name
-    return None
 
 
 def size(data):
@@ -51,7 +50,7 @@ def size(data):
     try:
         name = kind(data[:512])
         return SIZES[name](data) if name in SIZES else None
-    except (struct.error, IndexError, AttributeError, OverflowError, TypeError, ValueError):
+    except (struct.error, LookupError, AttributeError, OverflowError, TypeError, ValueError):
         return None
 
 
@@ -82,7 +81,6 @@ def _jpeg(data):
             # The end marker, searched for from the back: a thumbnail before this place has one, too.
             return (width, height) if data.rfind(b"\xff\xd9", position) > 0 else None
         position += 2 + length
-    return None
 
 
 def _webp(data):
@@ -97,7 +95,6 @@ def _webp(data):
     if kind == b"VP8 ":
         width, height = struct.unpack("<HH", data[26:30])
         return width & 0x3FFF, height & 0x3FFF
-    return None
 
 
 def _bmp(data):
@@ -117,12 +114,10 @@ def _tiff(data):
     for start in range(place + head, place + head + entry * min(number, 4096), entry):
         tag, form = struct.unpack(order + "HH", data[start : start + 4])
         if tag in (256, 257, 322, 323):  # width, height, and those of a tile
-            form = {3: "H", 4: "I", 16: "Q"}[form] if form in (3, 4, 16) else "I"
+            form = {3: "H", 16: "Q"}.get(form, "I")
             value = start + (12 if big else 8)
             (found[tag],) = struct.unpack(order + form, data[value : value + struct.calcsize(form)])
-    return (
-        (max(found[256], found.get(322, 0)), max(found[257], found.get(323, 0))) if {256, 257} <= set(found) else None
-    )
+    return max(found[256], found.get(322, 0)), max(found[257], found.get(323, 0))
 
 
 def _jpeg2000(data):

@@ -1,5 +1,9 @@
 """Image files, decoded to gray faces of 48x48 pixels."""
 
+import contextlib
+import os
+import threading
+
 import cv2
 import numpy as np
 
@@ -42,7 +46,8 @@ def decode_gray(data, name):
     if not (SMALLEST <= min(size) and max(size) <= LARGEST):
         raise FergitError(f"{name}: is {size[0]}x{size[1]} pixels; allowed: {SMALLEST} to {LARGEST} in both directions")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+        with quiet():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     except cv2.error:
         image = None
     if image is None:
@@ -69,3 +74,40 @@ def decode_all(archive, names):
     odd = [name for name in names if decoded[name][1] != (SIDE, SIDE)]
     said = such_as(f"images not of {SIDE}x{SIDE} pixels, resized", odd)
     return np.stack([decoded[name][0] for name in names]), said
+
+
+class _Silence:
+    """How many threads want the process's standard error dropped; the first redirects it, the last brings it back."""
+
+    lock, wanted, stderr = threading.Lock(), 0, None
+
+    @classmethod
+    def end(cls):
+        """In a forked process, where the threads that wanted it are not."""
+        cls.lock = threading.Lock()
+        if cls.wanted:
+            cls.wanted = 0
+            os.dup2(cls.stderr, 2)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Silence.end)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Drop what OpenCV's decoders write to the process's standard error past Python."""
+    with _Silence.lock:
+        if not _Silence.wanted:
+            _Silence.stderr = os.dup(2)
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+        _Silence.wanted += 1
+    try:
+        yield
+    finally:
+        with _Silence.lock:
+            _Silence.wanted -= 1
+            if not _Silence.wanted:
+                os.dup2(_Silence.stderr, 2)
+                os.close(_Silence.stderr)

@@ -11,7 +11,7 @@ import numpy as np
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.faces import COLUMNS, concatenate, make_faces
-from fergit.core.files import sha256, write_arrays, write_json, write_table
+from fergit.core.files import sha256, write_arrays, write_json, write_table, write_text
 from fergit.data import ckplus, fer2013, ferplus, folders, muxspace
 from fergit.data.archives import SUFFIXES, open_archive, suffix
 from fergit.data.download import download
@@ -53,7 +53,7 @@ MUXSPACE_URLS = (
 MUXSPACE_BYTES = 600 << 20  # at most; the repository has 246 MB of images
 DOWNLOADS = "downloads"  # in the work folder: what lies in data/external/ is the user's
 
-FACES, VOTES = "faces.npz", "votes.csv"  # in data/raw/<dataset>/
+FACES, VOTES, LEFT_OUT = "faces.npz", "votes.csv", "left-out.txt"  # in data/raw/<dataset>/
 
 
 def fetch(dataset, settings):
@@ -71,7 +71,9 @@ def fetch(dataset, settings):
         several = []
         for source, path in there:
             with _naming(path or source, "read"):
-                faces, differs = _draw(settings["fetch"]["draw"]) if path is None else _read(source, path, dataset, own)
+                faces, differs, *lost = (
+                    _draw(settings["fetch"]["draw"]) if path is None else _read(source, path, dataset, own)
+                )
                 entry = {"source": source, "images": len(faces), "counts": faces.counts()}
                 entries.append(entry | (_of_file(path) if path and path.is_file() else {}))
             differences += [f"{source}: {sentence}" for sentence in differs]
@@ -84,6 +86,8 @@ def fetch(dataset, settings):
         with _naming(paths.RAW / dataset, "written"):
             write_arrays(folder / FACES, **arrays, classes=np.array(faces.classes))
             write_json(folder / "manifest.json", manifest)
+            if lost and lost[0]:  # pictures of the user's own
+                write_text(folder / LEFT_OUT, "".join(f"{name}\n" for name in lost[0]))
     _say(manifest, kind)
     return manifest
 

@@ -98,6 +98,13 @@ def with_validation(split, labels, held_out, seed, classes=None):
     Without a test part, the source's validation part is the test.
     """
     split = np.array(split, dtype="U10")
+    for part in np.unique(split):
+        for label, name, size in _sizes(labels, classes):
+            if size and not (labels[split == part] == label).any():
+                raise FergitError(
+                    f"split: the folder {part} has no image of class {name}, and others have {size}; add some, leave "
+                    "the class out by images.classes, or split all folders again by split.protocol"
+                )
     if not (split == "test").any():
         split[split == "validation"] = "test"
     rows = np.flatnonzero(split == "train")
@@ -115,8 +122,8 @@ def _two(rows, labels, second, seed, classes, rule="sklearn"):
     for label in np.flatnonzero(sizes == 1):
         name = classes[label] if classes else label
         raise FergitError(
-            f"split: class {name} has 1 image left for two parts, which need one each; it needs more images, or larger "
-            "parts"
+            f"split: class {name} has 1 image left for two parts, which need one each; it needs more images, or "
+            "validation and test larger shares"
         )
     first, needed = len(rows) - second, np.count_nonzero(sizes)
     if min(first, second) < needed:

@@ -15,16 +15,15 @@ def write():
 
     Raises FergitError where a template or a file of results is wrong; no page has changed then.
     """
-    pages = texts()
-    changed = [name for name, text in pages.items() if _current(name) != text]
-    for name in changed:
-        write_text(paths.ROOT / name, pages[name])
-    return changed
+    changed = stale()
+    for name, text in changed.items():
+        write_text(paths.ROOT / name, text)
+    return list(changed)
 
 
 def stale():
-    """The pages that are not what templates and results make of them."""
-    return [name for name, text in texts().items() if _current(name) != text]
+    """The pages that are not what templates and results make of them: the text that each should have, by its name."""
+    return {name: text for name, text in texts().items() if _current(name) != text}
 
 
 def texts():

@@ -37,12 +37,15 @@ def percent_ticks(axis):
     axis.set_major_formatter(text)
 
 
+def halves(value, low, high):
+    """The two halves of error bars; rounding must not make one negative."""
+    return np.maximum([value - low, high - value], 0)
+
+
 def save(figure, path, title=""):
-    """Write a figure as PNG, with nothing in the file that changes from run to run, and close it.
+    """Write a figure as PNG, with nothing in the file that changes from run to run, close it, and return it.
 
-    A `title` stands above all its panels.
-
-    Closing keeps the notebook from showing the figure twice: the cell's last line shows it.
+    A `title` stands above all its panels. Closing keeps a notebook from showing the figure twice.
     """
     if title:
         figure.suptitle(title)
@@ -50,3 +53,4 @@ def save(figure, path, title=""):
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})
     plt.close(figure)
+    return figure

@@ -17,10 +17,9 @@ WHOSE = {"ours": plots.OURS, "paper": plots.PAPER}
 def class_sizes(faces):
     """Images by class and part: DataFrame of int, a row for each class and one for all, with a last column ``all``."""
     classes = pd.Categorical.from_codes(faces.labels, list(faces.classes))
-    table = pd.crosstab(classes, pd.Categorical(faces.split, list(PARTS)), dropna=False)
+    parts = pd.Categorical(faces.split, list(PARTS))
+    table = pd.crosstab(classes, parts, dropna=False, margins=True, margins_name="all")
     table.index, table.columns = table.index.astype(str), table.columns.astype(str)
-    table["all"] = table.sum(axis=1)
-    table.loc["all"] = table.sum()
     return table.rename_axis(index="class", columns=None)
 
 
@@ -91,11 +90,9 @@ def _bars(figure, axes, title, margin):
 
 def mean_faces(faces):
     """The mean of each class' training images: float (classes, 48, 48), NaN where they show too few people."""
-    means = np.full((len(faces.classes), *faces.images.shape[1:]), np.nan)
-    for label in range(len(faces.classes)):
-        mean = plots.mean_face(faces.take((faces.labels == label) & (faces.split == "train")))
-        means[label] = np.nan if mean is None else mean
-    return means
+    train = faces.take(faces.split == "train")
+    means = (plots.mean_face(train.take(train.labels == label)) for label in range(len(faces.classes)))
+    return np.stack([np.full(faces.images.shape[1:], np.nan) if mean is None else mean for mean in means])
 
 
 def plot_mean_faces(faces):

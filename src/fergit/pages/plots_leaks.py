@@ -8,7 +8,7 @@ import seaborn as sns
 from fergit.analysis import leaks
 from fergit.core.faces import EXPRESSIONS
 from fergit.pages import plots
-from fergit.pages.present import TITLES
+from fergit.pages.present import title
 
 COLOURS = dict(zip(leaks.KINDS, ("#B5483A", "#E0A030", plots.OURS), strict=True))
 HEADINGS = {"copies": "{}", "sources": "from {}", "labels": "FER+ votes: {}"}
@@ -42,18 +42,13 @@ def accuracies(found):
             "labels": entry.get("labels", ()),
         }
         rows = pd.DataFrame([row | {"kind": kind} for kind, several in strata.items() for row in several])
-        if number == 0:
-            first, titles = rows, [TITLES.get(name, name.replace("_", " ")) for name in rows["stratum"]]
-            names = [HEADINGS[kind].format(title) for kind, title in zip(rows["kind"], titles, strict=True)]
-            axes.set_yticks(
-                range(len(rows)), [f"{name} ({n:,})" for name, n in zip(names, rows["images"], strict=True)]
-            )
-        rows = first[["kind", "stratum"]].merge(rows, on=["kind", "stratum"])  # in the first network's order
         at = np.arange(len(rows)) + 0.16 * (number - (len(found["networks"]) - 1) / 2)
-        ends = np.maximum([rows["accuracy"] - rows["low"], rows["high"] - rows["accuracy"]], 0)
+        ends = plots.halves(rows["accuracy"], rows["low"], rows["high"])
         colour = plots.NETWORKS[network]
         axes.axvline(entry["accuracy"], color=colour, linestyle="--", linewidth=1, label=f"{network}, all images")
         axes.errorbar(rows["accuracy"], at, xerr=ends, fmt="o", capsize=3, label=network, color=colour)
+    names = [f"{HEADINGS[row.kind].format(title(row.stratum))} ({row.images:,})" for row in rows.itertuples()]
+    axes.set_yticks(range(len(names)), names)  # the same strata in the same order for each network
     axes.set(title="Accuracy by kind of test image", xlabel="accuracy, with its interval", xlim=(0, 1.02))
     plots.percent_ticks(axes.xaxis)
     axes.invert_yaxis()

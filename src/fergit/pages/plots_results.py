@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from fergit.pages.plots import NETWORKS, PAPER, percent_ticks
+from fergit.pages.plots import NETWORKS, PAPER, halves, percent_ticks
 
 ROUND = (1, 2, 5, 10)  # the steps between ticks, and these times powers of ten
 
@@ -68,7 +68,7 @@ def reliability(table, network):
     colour = NETWORKS[network]
     figure, (ax, below) = plt.subplots(2, 1, figsize=(6.2, 6.6), sharex=True, gridspec_kw={"height_ratios": (3, 1)})
     ax.plot([0, 1], [0, 1], color="0.6", lw=1, ls=":", label="perfectly calibrated")
-    ends = _lengths(table["accuracy"], table["accuracy_low"], table["accuracy_high"])
+    ends = halves(table["accuracy"], table["accuracy_low"], table["accuracy_high"])
     ax.errorbar(table["confidence"], table["accuracy"], ends, color=colour, marker="o", capsize=3, label="network")
     ax.set(xlim=(0, 1.02), ylim=(-0.02, 1.02), ylabel="share that is correct")
     ax.legend(loc="lower right")
@@ -83,26 +83,18 @@ def learning(histories):
 
     `histories` are tables with network, seed, epoch, accuracy and val_accuracy.
     """
-    table, names = pd.concat(histories), {"accuracy": "training, as augmented, with dropout"}
-    names |= {"val_accuracy": "validation"}
-    last = table["epoch"].max()
-    table = table.melt(["network", "seed", "epoch"], list(names), var_name="part", value_name="share")
-    known = set(table["network"]) <= NETWORKS.keys()
-    seeds = table["seed"].nunique()
+    names = {"accuracy": "training, as augmented, with dropout", "val_accuracy": "validation"}
+    table = pd.concat(histories).rename(columns=names)
+    seeds, known = table["seed"].nunique(), set(table["network"]) <= NETWORKS.keys()
     legend = f"mean and range\nof {seeds} seeds" if seeds > 1 else "network"
     look = {"height": 3.6, "aspect": 1.3, "errorbar": ("pi", 100), "facet_kws": {"despine": False}}
     look["palette"] = NETWORKS if known else sns.color_palette()[2 : 2 + table["network"].nunique()]
-    look |= {"marker": "o"} if last < 30 else {}  # a line of one epoch would not be seen
+    look |= {"marker": "o"} if table["epoch"].max() < 30 else {}  # a line of one epoch would not be seen
+    table = table.rename(columns={"network": legend}).melt([legend, "epoch"], [*names.values()], "part", "share")
     with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
-        table = table.replace(names).rename(columns={"network": legend})
         grid = sns.relplot(table, x="epoch", y="share", hue=legend, col="part", kind="line", **look)
     grid.set_axis_labels("epoch", "accuracy").set_titles("{col_name}")
     for ax in grid.axes.flat:  # each fills its axis
         percent_ticks(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=ROUND))
     return grid.figure
-
-
-def _lengths(value, low, high):
-    """The two halves of error bars; rounding must not make one negative."""
-    return np.maximum([value - low, high - value], 0)

@@ -8,8 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from fergit.analysis.intervals import wilson
 from fergit.pages import present
-from fergit.pages.plots import NETWORKS, percent_ticks
+from fergit.pages.plots import NETWORKS, halves, percent_ticks
 from fergit.pages.plots_results import ROUND
+from fergit.pages.tables_studies import has_splits
 
 
 def study(trainings, found):
@@ -33,20 +34,20 @@ def study(trainings, found):
             mean = f"{name}, mean of {table.shape[1]} runs"
             ax.plot(at.mean(axis=1), table.mean(axis=1), **look | {"marker": "_", "markersize": 24, "label": mean})
         else:
-            share, n_test = runs["accuracy"].to_numpy(), runs["n_test"].to_numpy()  # in the variants' order
-            ends = wilson(n_test * share, n_test, found["confidence_level"])
-            ax.errorbar(at[:, 0], share, np.maximum([share - ends[0], ends[1] - share], 0), marker="o", **look)
+            share, n_test = runs["accuracy"], runs["n_test"]  # in the variants' order
+            ends = halves(share, *wilson(n_test * share, n_test, found["confidence_level"]))
+            ax.errorbar(at[:, 0], share, ends, marker="o", **look)
         if not found["draws"]:
             validation = [row["validation"] for row in found["variants"] if row["network"] == name]
             hollow = {"marker": "D", "markerfacecolor": "none", "label": f"{name}, validation"}
             ax.plot(at.max(axis=1) + 0.1, validation, **look | hollow)
             if several:
                 ax.plot(at, table, color="0.75", linewidth=0.8, zorder=1)
-        elif found["draws"][name]["draws"] > 1:
+        elif has_splits(found):
             share = found["draws"][name]["accuracy"]
-            ax.axhline(share, color=colour, linestyle=":", label=f"{name}, all splits, {100 * share:.1f} %")
+            ax.axhline(share, color=colour, linestyle=":", label=f"{name}, all splits, {present.percent(share)}")
         if theirs := found["paper"][name]:
-            label = f"paper, {name}, {100 * theirs['accuracy']:.0f} %"
+            label = f"paper, {name}, {present.percent(theirs['accuracy'], 0)}"
             ax.axhline(theirs["accuracy"], color="0.35", linestyle="-." if name == "basic" else "--", label=label)
     section, _, varied = found["vary"].replace("_", " ").rpartition(".")
     ax.set(xlabel=f"{varied} of the split" if section.endswith("split") else varied, ylabel="accuracy")

@@ -15,14 +15,9 @@ HEADINGS |= {name: name.capitalize() for name in ("reconstruction", "results", "
 FAILED = "training failed"
 
 
-def title(dataset):
-    """What a data set is called in headings and tables; one of the user's own by its name."""
-    return TITLES.get(dataset, dataset)
-
-
-def heading(folder):
-    """The heading above the notebooks of a folder of results."""
-    return HEADINGS.get(folder, folder)
+def title(name):
+    """What a data set, a source, a label or a folder of results is called in headings and tables: ``FERGIT``."""
+    return HEADINGS.get(name, name.replace("_", " "))
 
 
 def percent(share, digits=1):
@@ -40,10 +35,14 @@ def with_interval(mean, low, high, before=""):
     return percent(mean) if pd.isna(low) else f"{percent(mean)} ({before}{interval(low, high)})"
 
 
+def ends(entry):
+    """The interval of a score or a difference, over seeds where there is such a one: low and high."""
+    return entry.get("over_seeds") or entry.get("ci95") or (entry["low"], entry["high"])
+
+
 def score(entry, before=""):
-    """`with_interval` of a dict with ``accuracy`` or ``mean``, and with ``low`` and ``high`` or ``ci95``."""
-    low, high = entry["ci95"] if "ci95" in entry else (entry["low"], entry["high"])
-    return with_interval(entry["accuracy" if "accuracy" in entry else "mean"], low, high, before)
+    """`with_interval` of a dict with ``accuracy`` or ``mean``, and with `ends`."""
+    return with_interval(entry["accuracy" if "accuracy" in entry else "mean"], *ends(entry), before)
 
 
 def accuracy(entry, before=""):
@@ -63,8 +62,15 @@ def points_interval(low, high):
 
 
 def gain(entry, unit="", before=""):
-    """``+0.9 (−0.8 to +2.8)``, of a dict with ``difference``, ``low`` and ``high``."""
-    return f"{points(entry['difference'])}{unit} ({before}{points_interval(entry['low'], entry['high'])})"
+    """``+0.9 (−0.8 to +2.8)``, of a dict with ``difference`` and `ends`; a dash where there are none."""
+    low, high = ends(entry)
+    return "–" if pd.isna(low) else f"{points(entry['difference'])}{unit} ({before}{points_interval(low, high)})"
+
+
+def gains(models):
+    """What the residual network of a report gains over the basic one, by seed: ``+1.9, 0.0, −0.7``."""
+    both = (models[name]["accuracy"]["per_seed"] for name in ("basic", "residual"))
+    return ", ".join(points(residual - basic) for basic, residual in zip(*both, strict=True))
 
 
 def spread(sd):

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from fergit.analysis.alterations import ALTERATIONS
-from fergit.core import paths
 from fergit.pages import present
-from fergit.pages.present import markdown, percent, with_interval
+from fergit.pages.present import markdown, percent, score
 
 NOTABLE = 0.1  # of accuracy, lost: such cells are bold
 MISSING = "Not measured yet: the commands above make these tables."
@@ -13,13 +12,13 @@ MISSING = "Not measured yet: the commands above make these tables."
 
 def numbers(found):
     """How good the network is as a whole: accuracy, calibration, and what shipping changed."""
-    rounding, onnx, calibration = found["float32"], found["onnx"], found.get("calibration")
+    rounding, onnx, calibration = found["float32"], found["onnx"], found["calibration"]
     all_of = found["accuracy"] | {"accuracy": found["accuracy"]["value"]}
     dataset = present.title(found["dataset"]).partition(",")[0]  # without the recipe
     parts = {f"accuracy, {found['n_test']:,} test images of {dataset}": all_of}
     if len(found["sources"]) > 1:
         parts |= {f"of these, {row['images']:,} of {row['stratum']}": row for row in found["sources"]}
-    rows = {title: with_interval(row["accuracy"], row["low"], row["high"]) for title, row in parts.items()}
+    rows = {title: score(row) for title, row in parts.items()}
     rows |= {
         "macro F1": _share(found["macro_f1"], "value", "low", "high"),
         "accuracy before rounding to float16": percent(rounding["accuracy"], 2),
@@ -31,12 +30,11 @@ def numbers(found):
             "labels that differ between OpenCV and Keras": f"{onnx['named_otherwise']:,}",
             "largest difference of a probability": f"{onnx['at_most']:.6f}",
         }
-    if calibration:  # networks shipped before there was a temperature have none
-        rows |= {
-            "temperature, fitted on validation images": f"{calibration['temperature']:.2f}",
-            "expected calibration error before": percent(calibration["before"]),
-            "expected calibration error after, as shipped": percent(calibration["after"]),
-        }
+    rows |= {
+        "temperature, fitted on validation images": f"{calibration['temperature']:.2f}",
+        "expected calibration error before": percent(calibration["before"]),
+        "expected calibration error after, as shipped": percent(calibration["after"]),
+    }
     return pd.DataFrame(rows.items(), columns=["", f"value ({percent(found['confidence_level'], 0)} interval)"])
 
 
@@ -93,14 +91,10 @@ def block(found, results):
 
 def network(found):
     """Which network this is, in a line."""
-    layout = found.get("network", {})
-    values = ", ".join(f"{name} {layout[name]}" for name in ("poolings", "batch_normalization") if name in layout)
-    kind = f"{found['model']} network{f' ({values})' if values else ''}"
-    trained = f"{found['dataset']}/{found['model']}/02-train/seed-{found['seed']}/02-train.ipynb"
-    if not (paths.RESULTS / trained).exists():  # of an earlier version
-        trained = f"first-reading/{found['dataset']}/{found['model']}/training.json"
+    layout = ", ".join(f"{name} {found['network'][name]}" for name in ("poolings", "batch_normalization"))
     run = f"the run with seed {found['seed']} on {present.title(found['dataset'])}, epoch {found['best_epoch']}"
-    return f"The {kind} of {run}. [How it was trained](../results/{trained})."
+    trained = f"{found['dataset']}/{found['model']}/02-train/seed-{found['seed']}/02-train.ipynb"
+    return f"The {found['model']} network ({layout}) of {run}. [How it was trained](../results/{trained})."
 
 
 def _share(entry, value, low, high):

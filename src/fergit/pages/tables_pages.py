@@ -8,6 +8,7 @@ from fergit.pages.present import FAILED, TITLES, accuracy, gain, markdown, perce
 
 NO_CLAIM = "not in the paper"
 FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
+ADDED = "studies, what they add"  # to the runs that there are, which a study takes up
 CLAIMS = {  # what a claim is about, where its id does not say so
     "gain": "accuracy gain over basic",
     "macro-f1": "macro F1 of the table",
@@ -37,31 +38,24 @@ def headline(reports, studies):
     return markdown(pd.DataFrame(rows, columns=columns))
 
 
-def _over_splits(title, model, draws, study, paper, verdict):
+def _over_splits(dataset, model, draws, study, paper, verdict):
     ours = FAILED if draws["failed"] else score(draws)
-    return title, model, paper, ours, draws["trainings"], verdict, f"[study](results/studies/{study}/05-study.ipynb)"
+    return dataset, model, paper, ours, draws["trainings"], verdict, f"[study](results/studies/{study}/05-study.ipynb)"
 
 
 def claims(reports):
     """REPLICATION.md's table of all claims; precision and recall of a class share a row."""
-    rows = {}
+    rows = []
     for dataset, report in reports.items():
         for claim in report["claims"].values():
             _, network, what = claim["id"].split("-", 2)
             quantity, _, expression = what.partition("-")
             what = expression if quantity in ("precision", "recall") else CLAIMS.get(what, what)
-            rows.setdefault(f"{title(dataset)}, {network}, {what}", []).append(claim)
-    cells = [
-        (
-            what,
-            "; ".join(dict.fromkeys(claim["verdict"] for claim in several)),
-            "; ".join(number(claim, "paper") for claim in several),
-            "; ".join(number(claim, "ours") for claim in several),
-            "; ".join(_difference(claim) for claim in several),
-        )
-        for what, several in rows.items()
-    ]
-    return markdown(pd.DataFrame(cells, columns=["claim", "verdict", "paper", "ours", "difference (95 % CI)"]))
+            cells = claim["verdict"], number(claim, "paper"), number(claim, "ours"), gain(claim)
+            rows.append((f"{title(dataset)}, {network}, {what}", *cells))
+    table = pd.DataFrame(rows, columns=["claim", "verdict", "paper", "ours", "difference (95 % CI)"])
+    joined = dict.fromkeys(table.columns[1:], "; ".join) | {"verdict": lambda several: "; ".join(several.unique())}
+    return markdown(table.groupby("claim", sort=False, as_index=False).agg(joined))
 
 
 def number(claim, whose):
@@ -79,30 +73,21 @@ def number(claim, whose):
     return f"{100 * value:.{0 if whose == 'paper' and what != 'macro-f1' else 1}f}"
 
 
-def _difference(claim):
-    if claim["low"] is None:
-        return "–"
-    return gain(claim)
-
-
 def compute():
     """What the trainings cost, from runs/, without the drawn faces, which everybody trains, and the user's own data."""
-    costs, seen = {}, set()
+    runs = []
     for file in sorted(paths.RUNS.rglob("*.json")):
         group, model, *_ = file.relative_to(paths.RUNS).with_suffix("").parts
         is_study = group == "studies"
         if is_study or group in TITLES.keys() - {"synthetic"}:
-            runs = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
-            key = "studies, what they add" if is_study else f"{title(group)}, {model}"
-            for run in runs if is_study else [runs]:
-                one = run["seconds"], run["device"]
-                if not is_study or one not in seen:  # a study takes up the runs that there are
-                    costs.setdefault(key, []).append(run)
-                seen.add(one)
+            found = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
+            name = ADDED if is_study else f"{title(group)}, {model}"
+            runs += [(name, run["seconds"] / 3600, run["device"]) for run in (found if is_study else [found])]
+    table = pd.DataFrame(runs, columns=["network", "hours", "device"])
+    taken_up = (table["network"] == ADDED) & table.duplicated(["hours", "device"])
     rows = []
-    for what, runs in costs.items():
-        hours = sum(run["seconds"] for run in runs) / 3600
-        devices = ", ".join(sorted({run["device"] for run in runs}))
-        rows.append((what, str(len(runs)), f"{hours:.1f}", f"{60 * hours / len(runs):.0f}", devices))
+    for name, own in table[~taken_up].groupby("network", sort=False):
+        hours, devices = own["hours"].sum(), ", ".join(sorted(set(own["device"])))
+        rows.append((name, len(own), f"{hours:.1f}", f"{60 * hours / len(own):.0f}", devices))
     columns = ["network", "runs", "hours in all", "minutes each", "on"]
     return markdown(pd.DataFrame(rows, columns=columns))

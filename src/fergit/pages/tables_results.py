@@ -8,7 +8,6 @@ from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import NEAR
 from fergit.analysis.regions import ALL, FEWEST_MAPS
 from fergit.pages.present import (
-    TITLES,
     accuracy,
     gain,
     interval,
@@ -17,6 +16,7 @@ from fergit.pages.present import (
     percent,
     score,
     spread,
+    title,
     with_interval,
 )
 from fergit.pages.tables_pages import number
@@ -38,7 +38,7 @@ def trainings_table(trainings):
     return _by_row(
         {
             seed: {"epochs run": training["epochs_run"], "best epoch": training["best_epoch"]}
-            | {title: percent(training[name]) for name, title in shares.items()}
+            | {shown: percent(training[name]) for name, shown in shares.items()}
             | {"better than the largest class": "yes" if training["trained"] else "NO"}
             for seed, training in trainings.items()
         },
@@ -50,9 +50,9 @@ def scores_table(summary, level, paper=None):
     """Accuracy and macro F1 from metrics.json, beside those of the paper's table (F1: the mean of its classes)."""
     theirs = {"accuracy": paper["accuracy"], "macro_f1": published.recomputed_mean(paper, "f1")} if paper else {}
     rows = {}
-    for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
+    for name, shown in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
         entry = summary[name]
-        rows[title] = {
+        rows[shown] = {
             "ours": percent(entry["mean"]),
             f"{percent(level, 0)} interval": interval(*entry[interval_key(level)]) + " %",
             "sd over seeds": spread(entry["sd"]),
@@ -115,7 +115,7 @@ def claims_table(checked):
             "verdict": row["verdict"],  # before what a phone shows only after scrolling
             "paper": number(row, "paper"),
             "ours": number(row, "ours"),
-            "difference in points": "–" if pd.isna(row["low"]) else gain(row),
+            "difference in points": gain(row),
             "page": row["page"],
             "notes": ", ".join(letters[note] for note in row["note"].split("; ") if note),
         }
@@ -126,13 +126,9 @@ def claims_table(checked):
 
 def strata_table(rows_of):
     """Accuracy within strata: a row each, a column for each network, from {network: rows of `leaks.by_stratum`}."""
-    table = {}
-    for network, rows in rows_of.items():
-        for row in rows:
-            cells = table.setdefault(TITLES.get(row["stratum"], row["stratum"].replace("_", " ")), {})
-            cells |= {"test images": f"{row['images']:,}"}
-            cells |= {network: score(row)}
-    return _by_row(table, "")
+    columns = {"test images": {title(row["stratum"]): f"{row['images']:,}" for row in next(iter(rows_of.values()))}}
+    columns |= {network: {title(row["stratum"]): score(row) for row in rows} for network, rows in rows_of.items()}
+    return pd.DataFrame(columns).rename_axis("")
 
 
 def copies_table(found):
@@ -146,7 +142,7 @@ def contrasts_table(found, *names):
     rows = [
         {
             "network": network,
-            "compared": f"{TITLES.get(one['first'], one['first'])} minus {TITLES.get(one['second'], one['second'])}",
+            "compared": f"{title(one['first'])} minus {title(one['second'])}",
             "among": "FER2013's images" if name.endswith("_of_fer2013") else "all test images",
             "points (interval)": gain(one),
             "Fisher's test (Holm)": p_value(one["p_holm"]),

@@ -55,7 +55,7 @@ def comparisons(found):
                 "compared": f"{two['second']} minus {two['first']}",
                 "points": points(two["difference"]),
                 "interval": points_interval(two["low"], two["high"]),
-                **({name: two[name] for name in ("higher", "equal", "lower")} if _draws(found) > 1 else {}),
+                **({name: two[name] for name in ("higher", "equal", "lower")} if has_splits(found) else {}),
             }
         ]
     return pd.DataFrame(rows).set_index("compared") if rows else None
@@ -68,7 +68,7 @@ def splits(found):
             "accuracy over all tests": score(draws),
             "tests": f"{draws['tests']:,}",
             "interval over": counted(draws["people"] or draws["images"], "person" if draws["people"] else "image"),
-            **(_spread_over_splits(draws) if _draws(found) > 1 else {}),
+            **(_spread_over_splits(draws) if has_splits(found) else {}),
             **{f"recall, {name}": percent(one["right"]) for name, one in draws["recalls"].items()},
         }
         for network, draws in found["draws"].items()
@@ -77,23 +77,19 @@ def splits(found):
 
 
 def _spread_over_splits(draws):
-    counts = {
-        "below": "splits below the paper",
-        "equal": "splits equal to the paper",
-        "above": "splits above the paper",
-    }
+    counts = {"below": "below", "equal": "equal to", "above": "above"}
     return {
         "mean of the splits": percent(draws["mean"]),
         "sd": spread(draws["sd"]),
         "lowest": percent(draws["lowest"]),
         "highest": percent(draws["highest"]),
-        **{title: "–" if draws[key] is None else str(draws[key]) for key, title in counts.items()},
+        **{f"splits {how} the paper": "–" if draws[key] is None else str(draws[key]) for key, how in counts.items()},
     }
 
 
-def _draws(found):
-    """How many splits a study has; 0 for a study of anything else."""
-    return max((draws["draws"] for draws in found["draws"].values()), default=0)
+def has_splits(found):
+    """Whether a study has more than one split."""
+    return any(draws["draws"] > 1 for draws in found["draws"].values())
 
 
 def named(found):
@@ -122,7 +118,7 @@ def overview(studies):
 def _result(found):
     several = len({row["network"] for row in found["variants"]}) > 1
     if found["draws"]:
-        ends = "; splits from {} to {}" if _draws(found) > 1 else ""
+        ends = "; splits from {} to {}" if has_splits(found) else ""
         return "; ".join(
             f"{network} {score(draws)}" + ends.format(percent(draws["lowest"]), percent(draws["highest"]))
             for network, draws in found["draws"].items()
@@ -144,7 +140,5 @@ def _result(found):
 def _differences(found):
     if two := found["networks"]:
         return f"{two['second']} minus {two['first']} {gain(two)}"
-    ends = [dict(zip(("low", "high"), row["over_seeds"] or (), strict=False)) for row in found["against_first"]]
-    both = zip(found["against_first"], ends, strict=True)
-    differences = [f"{row['variant']} {gain(row | over_seeds)}" for row, over_seeds in both]
+    differences = [f"{row['variant']} {gain(row)}" for row in found["against_first"]]
     return "; ".join(differences) if 0 < len(differences) < MANY else "–"

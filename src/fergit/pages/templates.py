@@ -2,8 +2,8 @@
 
 ``{{ reports.fergit.models.residual.accuracy|score }}`` stands for a number; the filter after ``|`` is a function of
 `fergit.pages.present`, and no number but a count goes without one. ``{% do rests_on(ENTRY, "reproduced") %}`` prints
-nothing. It guards a sentence that rests on this verdict: once the verdict changes, the page is refused. Instead, a page
-may have a sentence for each ``verdict(ENTRY)``.
+nothing. It guards a sentence that rests on this verdict, as ``{% do rests_on(A < B) %}`` guards one that rests on a
+condition: once that is otherwise, the page is refused. Instead, a page may have a sentence for each ``verdict(ENTRY)``.
 """
 
 import traceback
@@ -14,7 +14,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.pages import present
 
-FILTERS = ("accuracy", "counted", "gain", "heading", "markdown", "percent", "points", "p_value", "score", "spread")
+FILTERS = ("accuracy", "counted", "gain", "gains", "percent", "points", "p_value", "score", "spread", "title")
 
 
 def fill(folder, name, values):
@@ -32,7 +32,7 @@ def fill(folder, name, values):
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {name: getattr(present, name) for name in FILTERS}
+    environment.filters |= {name: getattr(present, name) for name in FILTERS} | {"where": _where}
     source = paths.relative(folder / name)
     try:
         return environment.get_template(name).render(values, rests_on=_rests_on, verdict=_verdict)
@@ -45,14 +45,21 @@ def fill(folder, name, values):
         raise FergitError(f"{source}, line {line}: {error if known else 'this filter is for other values'}") from None
 
 
+def _where(rows, **wanted):
+    """The one row that has these values, such as ``variant="without"``."""
+    [row] = [row for row in rows if wanted.items() <= row.items()]
+    return row
+
+
 def _verdict(entry):
     """The verdict of a claim; of a difference: higher, lower or not significant."""
-    low, high = entry.get("over_seeds") or (entry["low"], entry["high"])
+    low, high = present.ends(entry)
     return entry.get("verdict") or ("not significant" if low <= 0 <= high else "higher" if low > 0 else "lower")
 
 
-def _rests_on(entry, expected):
-    if (found := _verdict(entry)) != expected:
+def _rests_on(found, expected=True):
+    found = found if expected is True else _verdict(found)
+    if found != expected:
         raise FergitError(
             f"the text needs {expected!r}, but results/ says {found!r}; rewrite the sentence and its guard"
         )

@@ -16,13 +16,13 @@ from fergit.pages.tables_pages import FRAMES, SUBJECTS
 from fergit.paper import published
 
 REPORT = ("models", "claims", "comparison")  # keys that are read
-STUDY = ("question", "dataset", "set", "vary", "variants", "draws", "networks", "against_first")
+STUDY = ("question", "dataset", "paper", "variants", "draws", "networks", "against_first", "claims")
 
 
 def collect():
     """All values, as a dict of dicts; FergitError names a damaged file, and the command that writes it again."""
     reports, found = read_reports(), read_studies()
-    if "ckplus" in reports and (by_splits := found.get(FRAMES, {}).get("claims")):
+    if "ckplus" in reports and (by_splits := found.get(FRAMES, {"claims": []})["claims"]):
         reports["ckplus"]["claims"] = _by_id(by_splits)  # ten splits say more than one
     claims = {name: claim for report in reports.values() for name, claim in report["claims"].items()}
     known = {claim.id for claim in published.CLAIMS}
@@ -33,14 +33,16 @@ def collect():
             raise FergitError(f"the paper has no claim {min(unknown)!r}")
         return ", ".join(tables_pages.number(claims[name], "ours") for name in ids if name in claims) or "–"
 
+    fergit = reports.get("fergit")
     replicated = {name: report for name, report in reports.items() if name in TITLES}  # without the user's own data
     return {
         "reports": reports,
         "replicated": replicated,
+        "fergit": fergit if fergit and fergit["comparison"] else None,  # with both networks
         "studies": found,
         "defined": read(paths.STUDIES)["studies"],
-        "leaks": _by_dataset("leaks"),
-        "gradcam": _by_dataset("gradcam"),
+        "leaks": _read("leaks/*/metrics.json", (), "`dvc repro -f studies/dvc.yaml:leaks@{}`"),
+        "gradcam": _read("gradcam/*/metrics.json", (), "`dvc repro -f studies/dvc.yaml:gradcam@{}`"),
         "first": _first_reading(),
         "persons": _persons(found, read(paths.PARAMS)["evaluate"]),
         "ours": ours,
@@ -55,32 +57,25 @@ def collect():
 
 def read_studies():
     """metrics.json of each study that has one, by name, in the order of studies/params.yaml."""
-    files = {path.parent.name: path for path in sorted(paths.RESULTS.glob("studies/*/metrics.json"))}
-    order = [name for name in read(paths.STUDIES)["studies"] if name in files]
-    return {
-        name: read_json(files[name], STUDY, f"`dvc repro -f studies/dvc.yaml:report@{name}`")
-        for name in [*order, *sorted(files.keys() - order)]
-    }
+    remedy = "`dvc repro -f studies/dvc.yaml:report@{}`"
+    return _read("studies/*/metrics.json", STUDY, remedy, read(paths.STUDIES)["studies"])
 
 
 def read_reports():
     """report.json by data set, in the order of `TITLES` and then those of the user's own, with claims by id."""
-    there, reports = {path.parent.name: path for path in sorted(paths.RESULTS.glob("reports/*/report.json"))}, {}
-    for dataset in sorted(there, key=lambda name: [*TITLES, name].index(name)):
-        report = read_json(there[dataset], REPORT, f"`dvc repro -f report@{dataset}` writes it again")
-        reports[dataset] = report | {"claims": _by_id(report["claims"])}
-    return reports
+    reports = _read("reports/*/report.json", REPORT, "`dvc repro -f report@{}` writes it again", TITLES)
+    return {dataset: report | {"claims": _by_id(report["claims"])} for dataset, report in reports.items()}
 
 
 def _by_id(claims):
     return {claim["id"]: claim for claim in claims}
 
 
-def _by_dataset(kind):
-    return {
-        path.parent.name: read_json(path, (), f"`dvc repro -f studies/dvc.yaml:{kind}@{path.parent.name}`")
-        for path in sorted(paths.RESULTS.glob(f"{kind}/*/metrics.json"))
-    }
+def _read(pattern, keys, remedy, first=()):
+    """The files of results with this pattern, by the name of their folder: those of `first` before the others."""
+    files = {path.parent.name: path for path in sorted(paths.RESULTS.glob(pattern))}
+    names = sorted(files, key=lambda name: [*first, name].index(name))
+    return {name: read_json(files[name], keys, remedy.format(name)) for name in names}
 
 
 def _first_reading():

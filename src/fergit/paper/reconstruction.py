@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fergit.paper.published import RESIDUAL_PARAMETERS, TABLES
+from fergit.paper.published import EPOCHS, FERGIT_SPLIT, RESIDUAL_PARAMETERS, TABLES
 
 INPUT_SIDE = 48  # pixels, p. 77
 FILTERS = (16, 32, 64, 128, 256, 512)  # of the six pairs: 16 first, doubled, 512 last (p. 77)
@@ -181,7 +181,7 @@ def poolings_table(layout):
         forward = sum(
             2 * k**2 * i * o * sides[min(pair, len(sides)) - 1] ** 2 for pair, k, i, o, _ in layout.convolutions()
         )
-        needed = 3 * forward * 100 * 44_370 / (60 * TABLES["fergit", "residual"]["minutes"]) / 1e12
+        needed = 3 * forward * EPOCHS * FERGIT_SPLIT["train"] / (60 * TABLES["fergit", "residual"]["minutes"]) / 1e12
         rows.append((poolings, rounding, maps, idle, idle and idle / layout.total, needed if possible else None))
     columns = ["poolings", "rounding", "maps", "idle weights", "share", "TFLOP/s"]
     return pd.DataFrame(rows, columns=columns).astype({"idle weights": "Int64", "share": float})

@@ -151,18 +151,14 @@ def _work(task, faces, mark, packages, number):
     if shared := Path(mark).exists():
         paths.WORK = Path(mark).parent
     if number is None:
-        _check_gpu()
+        from fergit.engine.backend import gpu, keras
+
+        if gpu() is None:
+            backend = keras.backend.backend()
+            raise FergitError(f"node {platform.node()} has a GPU that {backend} does not see; `make setup GPU=1` there")
     with _cores(number) if number else contextlib.nullcontext():
         task.train(faces)
     return {} if shared else {str(file.relative_to(paths.WORK)): file.read_bytes() for file in task.files(faces)}
-
-
-def _check_gpu():
-    from fergit.engine.backend import gpu, keras
-
-    if gpu() is None:
-        backend = keras.backend.backend()
-        raise FergitError(f"node {platform.node()} has a GPU that {backend} does not see; `make setup GPU=1` there")
 
 
 def _versions():
@@ -177,9 +173,8 @@ def _differences(packages):
     except metadata.PackageNotFoundError as error:
         return f"node {platform.node()} has no package {error.name}; `make setup` there installs it"
     other = [f"{name} {own[name]} instead of {version}" for name, version in packages.items() if own[name] != version]
-    return (
-        f"node {platform.node()} has {', '.join(other)}; `make setup` there installs what is locked" if other else None
-    )
+    if other:
+        return f"node {platform.node()} has {', '.join(other)}; `make setup` there installs what is locked"
 
 
 @contextlib.contextmanager

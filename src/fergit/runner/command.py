@@ -1,6 +1,7 @@
 """What a command says at its end, in one line; for machines too that have few packages."""
 
 import contextlib
+import re
 import sys
 
 from fergit.core.errors import FergitError
@@ -16,7 +17,8 @@ def one_line(interrupted):
     except FergitError as error:
         said, status = error, 1
     except OSError as error:
-        said, status = f"{error.filename or 'a file'}: {error.strerror or error}", 1
+        name = re.sub(r"\.([^/\\]+)\.\d+\.partial$", r"\1", str(error.filename or "a file"))  # that was to be written
+        said, status = f"{name}: {error.strerror or error}", 1
     else:
         return
     print(f"error: {said}", file=sys.stderr)

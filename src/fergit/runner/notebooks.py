@@ -38,9 +38,8 @@ def _steady_outputs(outputs):
             continue
         if "execution_count" in output:
             output.execution_count = None
-        for kind, text in output.get("data", {}).items():
-            if kind == "text/plain":
-                output.data[kind] = re.sub(r" at 0x[0-9a-f]+", "", text)
+        if "text/plain" in (data := output.get("data", {})):
+            data["text/plain"] = re.sub(r" at 0x[0-9a-f]+", "", data["text/plain"])
         steady.append(output)
     return steady
 

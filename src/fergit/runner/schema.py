@@ -8,9 +8,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
-from fergit.core.params import merge, read
+from fergit.core.params import merge
 from fergit.runner.blocks import Rate, Section, Seed, Share, kind_of, require_known
-from fergit.runner.messages import explain, shown
+from fergit.runner.messages import explain, read, shown
 
 
 def _each_once(entries):

@@ -25,8 +25,8 @@ from fergit.use import shipped
 BEGIN, END = "<!-- card:begin -->", "<!-- card:end -->"
 README = paths.MODELS / "README.md"
 KEYS = (  # of metrics.json
-    *("dataset", "model", "files", "confidence_level", "n_test", "accuracy", "macro_f1", "sources", "classes"),
-    *("confusion", "float32", "onnx", "altered"),
+    *(*shipped.RUN, "network", "files", "confidence_level", "n_test", "accuracy", "macro_f1", "sources"),
+    *("calibration", "classes", "float32", "onnx", "altered"),
 )
 ANOTHER = 0.1  # a probability that rounding does not move so far: the file is of another training
 
@@ -109,7 +109,7 @@ def summary(faces, about, trained, own, onnx, altered, evaluate):
     confusion = metrics.confusions(predictions)[0]
     float32 = float((full.argmax(axis=1) == faces.labels).mean())
     found = {
-        **{name: about[name] for name in ("dataset", "model", "seed", "best_epoch", "network", "files")},
+        **{name: about[name] for name in (*shipped.RUN, "network", "files")},
         "confidence_level": level,
         "n_test": len(faces),
         "accuracy": _entry(hits.mean(), metrics.accuracy_interval(predictions, samples, level)),

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from fergit.core.errors import FergitError
+from fergit.data.images import quiet
 from fergit.use import formats, photographs
 from fergit.use.outputs import MARK
 
@@ -80,9 +81,12 @@ class Film:
             if not ADDRESS.match(source):
                 raise FergitError(f"{self.name}: no address; it must begin with rtsp://, rtsps://, http:// or https://")
         else:
-            self.name, self.problem = str(source), "not a film that can be read"
             if not source.is_file():
                 raise FergitError(f"{source}: no such file")
+            self.name, self.problem = (
+                str(source),
+                "not a film that can be read" if source.stat().st_size else "is empty",
+            )
         if not self._open():
             raise FergitError(f"{self.name}: {self.problem}")
         width, height = self.capture.get(cv2.CAP_PROP_FRAME_WIDTH), self.capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
@@ -118,7 +122,7 @@ class Film:
 
     def _open(self):
         """Whether it could be opened, for the first time or once more."""
-        with photographs.quiet():
+        with quiet():
             if isinstance(self.source, int):
                 self.capture = cv2.VideoCapture(self.source)
             elif isinstance(self.source, str):
@@ -141,12 +145,12 @@ class Film:
 
     def _grab(self):
         """Whether there is another frame; an address that ends is tried again."""
-        with photographs.quiet():
+        with quiet():
             if self.capture.grab():
                 return True
         for seconds in WAITS if self.live and isinstance(self.source, str) else ():
             time.sleep(seconds)
-            with photographs.quiet():
+            with quiet():
                 if self._open() and self.capture.grab():
                     return True
         return False
@@ -171,7 +175,7 @@ class Film:
                     seconds = stamp if stamp > seconds else seconds + 1 / self.rate
                 if number % self.every == 0 and seconds >= due - ROUNDED:
                     due = max(due, seconds - 1 / self.fps) + 1 / self.fps if self.fps else seconds
-                    with photographs.quiet():
+                    with quiet():
                         there, frame = self.capture.retrieve()
                     if there:
                         yield number, seconds, frame
@@ -199,12 +203,12 @@ def write_film(path, shape, folder):
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{os.getpid()}.partial.mp4"  # OpenCV goes by the suffix, and takes no name that is not UTF-8
-    try:
-        writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), 25, shape[1::-1])
-    except (cv2.error, UnicodeEncodeError):
-        raise FergitError(f"{path}: cannot be written") from None
+    writer = cv2.VideoWriter()
     copy = Copy(writer, shape)
     try:
+        with contextlib.suppress(cv2.error, UnicodeEncodeError):
+            str(partial).encode()  # or OpenCV ends the process
+            writer.open(str(partial), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"mp4v"), 25, shape[1::-1])
         if not writer.isOpened():
             raise FergitError(f"{path}: cannot be written")
         yield copy

@@ -1,6 +1,7 @@
 """Where results are written: never over what is read, over one another, or over what an earlier run did not write."""
 
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -54,6 +55,14 @@ class Outputs:
         self.taken[target] = f"{option} {path}"
         self.folders |= dict.fromkeys(target.parents, self.taken[target])
         return target
+
+
+def unwritable(error: OSError, options) -> str:
+    """A line on an error of writing: the file as the user named it; where it says none, all that the command writes."""
+    named = (getattr(options, name) for name in ("csv", "json", "timeline", "annotated"))
+    several = " or ".join(str(path) for path in named if path) or "standard output"
+    name = re.sub(r"\.([^/\\]+)\.\d+\.partial$", r"\1", str(error.filename or several))
+    return f"{name}: {error.strerror or error}"
 
 
 def open_output(path: Path):

@@ -53,7 +53,7 @@ class Page:
             first, *others = folders(source)
             others = [present.TITLES.get(other, other.replace("-", " ")) for other in others]
             self.label = ": ".join(filter(None, [self.title, ", ".join(others)]))
-            self.about = ", ".join([present.heading(first), *others]) if self.executed else f"{source}, not executed"
+            self.about = ", ".join([present.title(first), *others]) if self.executed else f"{source}, not executed"
 
     def to(self, target):
         """The link from here to another file of the website."""

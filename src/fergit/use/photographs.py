@@ -3,7 +3,6 @@
 import contextlib
 import os
 import stat
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from fergit.core.errors import FergitError
 from fergit.data import headers
+from fergit.data.images import quiet
 from fergit.use import formats
 
 LARGEST = 250  # million pixels; 750 MB once decoded
@@ -100,6 +100,8 @@ def read(path: str | Path) -> np.ndarray:
 
 def decode(data: bytes, name: str | Path, largest: float = LARGEST) -> np.ndarray:
     """Decode a photograph's file of at most `largest` million pixels: as `read`, of bytes that messages call `name`."""
+    if not data:
+        raise FergitError(f"{name}: is empty")
     kind, size = headers.kind(data[:512]), headers.size(data)
     if kind in (None, "film"):
         raise FergitError(f"{name}: not a photograph that can be read; allowed: {ALLOWED}")
@@ -162,40 +164,3 @@ def to_gray(image: np.ndarray, color: str) -> np.ndarray:
     if color == "gray":
         return image
     return cv2.cvtColor(image, cv2.COLOR_BGR2GRAY if color == "bgr" else cv2.COLOR_RGB2GRAY)
-
-
-class _Silence:
-    """How many threads want the process's standard error dropped; the first redirects it, the last brings it back."""
-
-    lock, wanted, stderr = threading.Lock(), 0, None
-
-    @classmethod
-    def end(cls):
-        """In a forked process, where the threads that wanted it are not."""
-        cls.lock = threading.Lock()
-        if cls.wanted:
-            cls.wanted = 0
-            os.dup2(cls.stderr, 2)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_Silence.end)
-
-
-@contextlib.contextmanager
-def quiet():
-    """Drop what OpenCV's decoders write to the process's standard error past Python."""
-    with _Silence.lock:
-        if not _Silence.wanted:
-            _Silence.stderr = os.dup(2)
-            with open(os.devnull, "w") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
-        _Silence.wanted += 1
-    try:
-        yield
-    finally:
-        with _Silence.lock:
-            _Silence.wanted -= 1
-            if not _Silence.wanted:
-                os.dup2(_Silence.stderr, 2)
-                os.close(_Silence.stderr)

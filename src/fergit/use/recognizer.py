@@ -8,6 +8,7 @@ The counterpart of the paper's Figure 9 (p. 85). OpenCV finds the faces (`detect
 network (`shipped`), so that the first result is there before TensorFlow would be imported.
 """
 
+import contextlib
 import json
 from argparse import ArgumentTypeError
 from dataclasses import dataclass, field
@@ -47,9 +48,10 @@ def add_options(parser):
 
 def share(text):
     """A share of 0.01 to 1, for argparse."""
-    if not 0.01 <= float(text) <= 1:
-        raise ArgumentTypeError(f"is {text}; allowed: 0.01 to 1")
-    return float(text)
+    with contextlib.suppress(ValueError):
+        if 0.01 <= float(text) <= 1:
+            return float(text)
+    raise ArgumentTypeError(f"is {text}; allowed: 0.01 to 1, such as 0.02")
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,11 @@ class ExpressionRecognizer:
         path = find(network)
         self.classes = read_classes(path)
         self.network = OneAtATime(read_network, path)
-        with self.network:  # so that a wrong file is known at once
+        with self.network():  # so that a wrong file is known at once
             pass
 
     def predict(
-        self,
-        image: str | Path | np.ndarray | list,
-        color: str | None = None,
-        name: str = "image",
+        self, image: str | Path | np.ndarray | list, color: str | None = None, name: str = "image"
     ) -> list[Face]:
         """Find the faces of a picture, or of each of several, and name their expressions.
 
@@ -192,7 +191,7 @@ class ExpressionRecognizer:
 
     def _probabilities(self, faces):
         """float32 (n, classes) of uint8 (n, 48, 48)."""
-        with self.network as network:
+        with self.network() as network:
             return compute(network, faces)
 
 
@@ -200,12 +199,10 @@ def read_classes(path):
     """The classes of an ONNX file of `fergit.use.shipped.save_network`, which its end has as JSON: tuple of str."""
     _, _, end = Path(path).read_bytes().rpartition(b"\x05about\x12")  # as ONNX writes a pair's key
     text = end.decode("ascii", "replace")
-    try:
+    with contextlib.suppress(ValueError, KeyError, TypeError):
         names = json.JSONDecoder().raw_decode(text, text.index("{"))[0]["classes"]
         if len(names) > 1 and all(isinstance(name, str) for name in names):
             return tuple(names)
-    except (ValueError, KeyError, TypeError):
-        pass
     raise FergitError(f"{paths.relative(path)}: not a network that `python src/run.py ship` wrote")
 
 

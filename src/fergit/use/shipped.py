@@ -23,6 +23,7 @@ from fergit.core.files import write_arrays, write_atomically
 
 SHIPPED = "fergit", "residual"  # the network that comes with the repository
 INSTEAD = {"fergit_best": "fergit", "fer2013_best": "fer2013"}  # by our recipe; it takes the place of the paper's
+RUN = ("dataset", "model", "seed", "best_epoch")  # of `read_about`: which run a network is of
 OPSET = 15  # old enough for OpenCV, new enough for all layers
 
 
@@ -36,11 +37,10 @@ WEIGHTS, ONNX = file(*SHIPPED, ".npz"), file(*SHIPPED, ".onnx")
 
 def find(network: str | Path, suffix=".onnx") -> Path:
     """The file of a network that is given by its name, as ``fergit-residual``, or by its path; FergitError if none."""
-    path = Path(network)
-    if path.suffix != suffix and not os.path.isfile(path):
-        path = paths.MODELS / f"{network}{suffix}"
-    if os.path.isfile(path):
-        return path
+    stem = str(network).removesuffix(".npz").removesuffix(".onnx")
+    for path in (Path(network), Path(f"{stem}{suffix}"), paths.MODELS / f"{stem}{suffix}"):
+        if os.path.isfile(path) and path.suffix not in {".npz", ".onnx"} - {suffix}:
+            return path
     there = sorted(other.stem for other in paths.MODELS.glob(f"*{suffix}") if not other.stem.startswith("face-"))
     raise FergitError(
         f"{paths.relative(path)}: no such file; models/ has {', '.join(there) or 'none'}; "
@@ -51,7 +51,7 @@ def find(network: str | Path, suffix=".onnx") -> Path:
 def ship(dataset, model, seed):
     """Write the two files of a finished training; return their paths without suffix, and its training.json.
 
-    Its weights and predictions.csv must be there, and the package onnx (``pip install .[export]``).
+    Its weights and predictions.csv must be there, and the package onnx (``pip install onnx``).
     """
     network, training, about = prepare(dataset, model, seed)
     stem = file(dataset, model, "")

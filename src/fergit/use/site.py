@@ -70,5 +70,5 @@ def _groups():
     docs = [paths.relative(path) for path in sorted((paths.ROOT / "docs").glob("*.md"))]
     groups = {"": [name for name in FIRST if (paths.ROOT / name).exists()] + docs}
     for source in sorted(found, key=lambda one: (place.get(folders(one)[0], 99), folders(one)[0], Path(one).name, one)):
-        groups.setdefault(present.heading(folders(source)[0]), []).append(source)
+        groups.setdefault(present.title(folders(source)[0]), []).append(source)
     return groups
