@@ -17,7 +17,7 @@ try:
     from fergit.use import photographs
     from fergit.use.course import Course, plot_courses
     from fergit.use.films import ADDRESS, CAMERAS, Film, without_password, write_film
-    from fergit.use.outputs import MARK, Outputs, open_output, unwritable
+    from fergit.use.outputs import MARK, Outputs, open_output, some_path, unwritable
     from fergit.use.recognizer import ExpressionRecognizer, add_options
     from fergit.use.tracking import Tracker
     from fergit.use.writers import CsvFile, JsonFile, annotate, shown
@@ -43,13 +43,6 @@ EXAMPLES = """examples:
 The exit status is 0 if every photograph and film could be read, with faces or without; 1 if one could not; 2 for a
 wrong command; 130 after Ctrl-C. An interrupted run keeps what it found so far.
 """
-
-
-def some_path(text):
-    """A path of the command line; an empty one, as of a variable that is not set, would be the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("is empty; name a file or a folder")
-    return Path(text)
 
 
 def parse(arguments):

@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 from fergit.core.errors import FergitError
@@ -55,6 +56,13 @@ class Outputs:
         self.taken[target] = f"{option} {path}"
         self.folders |= dict.fromkeys(target.parents, self.taken[target])
         return target
+
+
+def some_path(text):
+    """A path of the command line; an empty one, as of a variable that is not set, would be the current folder."""
+    if not text:
+        raise ArgumentTypeError("is empty; name a file or a folder")
+    return Path(text)
 
 
 def unwritable(error: OSError, options) -> str:
