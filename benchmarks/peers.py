@@ -155,9 +155,7 @@ def choose(faces, loaded):
     official = pd.Series(loaded.split, loaded.sample_id)[faces.sample_id].to_numpy()
     fresh = np.isin(official, ("validation", "test"))
     if not fresh.any():
-        raise FergitError(
-            "data/raw/fergit: PublicTest is not told from PrivateTest; put fer2013.csv into data/external/"
-        )
+        raise FergitError("data/raw/fergit: has no official parts of FER2013; put fer2013.csv into data/external/")
     tested = fresh & (faces.split == "test")
     tried, known = faces.take(tested), faces.take(((faces.split == "train") | (official == "train")) & ~tested)
     near = copies.nearest(tried.images, known.images)[0] >= float(leaks.NEAR[0])

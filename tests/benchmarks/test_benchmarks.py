@@ -72,7 +72,7 @@ def test_only_images_that_we_never_trained_on_are_tried(faces):
 
 
 def test_folders_that_do_not_tell_the_official_parts_are_refused(faces):
-    with pytest.raises(FergitError, match="is not told from PrivateTest; put fer2013.csv into"):
+    with pytest.raises(FergitError, match="has no official parts of FER2013; put fer2013.csv into"):
         peers.choose(faces[0], faces[0].with_split([""] * 10))
 
 
