@@ -73,13 +73,13 @@ corners: setup  ## run the slow tests: DVC's queues, kills, strange surroundings
 	$(BIN)/pytest -m corners
 
 bench: setup  ## measure our speed against plain Keras and plain PyTorch
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python benchmarks/measure.py bench
 
 losses: setup  ## compare the losses of 200 steps with plain Keras'
-	$(BIN)/python benchmarks/loss_curves.py
+	$(BIN)/python benchmarks/measure.py loss_curves
 
-faces: setup  ## compare face detectors on photographs (PHOTOGRAPHS=FOLDER; benchmarks/README.md says of which)
-	$(BIN)/python benchmarks/photographs.py $(if $(PHOTOGRAPHS),'$(PHOTOGRAPHS)')
+faces: setup  ## compare face detectors on the photographs in work/photographs (benchmarks/README.md says of which)
+	$(BIN)/python benchmarks/measure.py photographs
 
 torture: setup  ## stop a training 22 times, by force or not, and compare its bytes with one left alone
 	$(BIN)/python tests/torture.py

@@ -1,78 +1,163 @@
-"""Measure how fast we train, beside plain Keras and plain PyTorch, in one run: ``make bench``.
+"""How fast we train, beside plain Keras and plain PyTorch: ``make bench``.
 
-Each contender of workers.py has a process of its own. They train one epoch each in turn, so that a slow minute of the
-machine hits all of them. Times are medians.
+Each contender is written as its users would write it, and has a process of its own. All train the residual network by
+the paper's recipe, with flips, rotations up to 15 degrees, shifts and zooms up to 0.15.
 """
 
-import argparse
 import importlib.metadata
 import importlib.util
+import itertools
 import statistics
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
+import timeit
+from functools import partial
 
 import numpy as np
-import pandas as pd
-from workers import CONTENDERS
+from measure import in_turn, processes, timed
 
-from fergit.core import files, paths
-from fergit.pages.present import markdown
-from fergit.pages.templates import with_block
+from fergit.core.params import stage_params
 
 BATCH_SIZE, CLASSES = 64, 7  # p. 81; p. 78
-BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
-COLUMNS = ("training by", "images a second", "slowest to fastest epoch", "our speed / its")
-CPUINFO = Path("/proc/cpuinfo")
-AMX = CPUINFO.exists() and "amx_bf16" in CPUINFO.read_text()  # else bfloat16 is computed by AVX-512, at half the speed
+TRAINED = 9_766_391  # parameters of 9,773,111
 BARS = {  # our goals: how many times as fast, fastest epoch against fastest
-    ("ours", "keras-plain"): 1.7,
-    ("ours", "torch-plain"): 1.3,
-    ("ours, mixed_bfloat16", "keras-plain"): 2.5 if AMX else 1.8,
-    ("ours, mixed_bfloat16", "torch, bfloat16 autocast"): 1.3,
+    "ours": {"keras-plain": 1.7, "torch-plain": 1.3},
+    "ours, mixed_bfloat16": {"keras-plain": 1.8, "torch, bfloat16 autocast": 1.3},
 }
-RESULTS = Path(__file__).with_name("results.json")
-PAGE = paths.ROOT / "docs" / "speed.md"
+
+
+def ours(images, labels, precision="float32", deterministic=True):
+    """What notebook 02 runs."""
+    from fergit.engine import backend, network, training
+
+    if not deterministic:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism = lambda: None
+    backend.configure(0, "cpu", precision)
+    # CK+ overrides neither network nor augmentation, so both are those of the other contenders.
+    params = stage_params("train", dataset="ckplus", model="residual", seed=0)
+    settings = params["train"] | {"batch_size": BATCH_SIZE, "copies_per_epoch": 1}
+    model = network.build_network("residual", CLASSES, seed=0, **params["network"])
+    model = training.compile_trimmed(model, settings, -(-len(images) // BATCH_SIZE))
+    weights = np.ones(CLASSES, np.float32)
+    batches = training.AugmentedBatches(images, labels, weights, 0, 1, settings, params["augmentation"])
+    return lambda number: model.fit(batches, initial_epoch=number, epochs=number + 1, shuffle=False, verbose=0)
+
+
+def keras_plain(images, labels):
+    """Keras' own layers, Nadam and augmentation, in tf.data."""
+    import keras
+    import tensorflow as tf
+
+    from fergit.engine import network
+
+    layers = keras.layers
+    network.Convolution, network.BatchNormalization = layers.Conv2D, layers.BatchNormalization
+    model = network.build_network("residual", CLASSES)
+    model.compile("nadam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    flips, turns = layers.RandomFlip("horizontal"), layers.RandomRotation(15 / 360, "nearest")
+    shifts, zooms = layers.RandomTranslation(0.15, 0.15, "nearest"), layers.RandomZoom(0.15, 0.15, "nearest")
+    augment = keras.Sequential([flips, turns, shifts, zooms])
+    data = tf.data.Dataset.from_tensor_slices((images[..., np.newaxis], labels)).shuffle(len(images)).batch(BATCH_SIZE)
+    data = data.map(lambda x, y: (augment(tf.cast(x, tf.float32) / 255, training=True), y), tf.data.AUTOTUNE)
+    data = data.prefetch(tf.data.AUTOTUNE)
+    return lambda number: model.fit(data, initial_epoch=number, epochs=number + 1, verbose=0)
+
+
+def torch_plain(images, labels, bfloat16=False):
+    """The same in eager PyTorch, channels last; it augments a batch at a time by its own affine sampling."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    torch.manual_seed(0)
+    conv = partial(nn.Conv2d, padding="same")
+
+    class Residual(nn.Sequential):
+        def forward(self, x):
+            return functional.relu(x + super().forward(x))
+
+    parts, filters = [], (1, 16, 32, 64, 128, 256, 512)
+    for block, (before, n) in enumerate(itertools.pairwise(filters), start=1):
+        for inputs in (before, n):
+            parts += [conv(inputs, n, 5 if block == 1 else 3), nn.ReLU(), nn.BatchNorm2d(n)]
+        if block % 2 == 0:
+            parts += [Residual(conv(n, n, 3), nn.BatchNorm2d(n), nn.ReLU(), conv(n, n, 3), nn.BatchNorm2d(n))]
+        parts += [nn.MaxPool2d(2), nn.Dropout(0.3)] if block < 6 else [nn.Dropout(0.4)]
+    model = nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, CLASSES))
+    model = model.to(memory_format=torch.channels_last)
+    assert sum(p.numel() for p in model.parameters()) == TRAINED
+    optimizer = torch.optim.NAdam(model.parameters(), lr=0.001)
+    data = torch.utils.data.TensorDataset(torch.from_numpy(images)[:, None], torch.from_numpy(labels).long())
+    data = torch.utils.data.DataLoader(data, batch_size=BATCH_SIZE, shuffle=True)
+
+    def augment(x):
+        n = len(x)
+        angle = torch.deg2rad(15 * (2 * torch.rand(n) - 1))
+        wide, high = 1 + 0.15 * (2 * torch.rand(2, n) - 1)
+        wide = wide * torch.where(torch.rand(n) < 0.5, -1.0, 1.0)  # flipped
+        shift = 0.3 * (2 * torch.rand(n, 2) - 1)  # of a width that counts from -1 to 1
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        maps = torch.stack([wide * cos, -wide * sin, shift[:, 0], high * sin, high * cos, shift[:, 1]], 1)
+        grid = functional.affine_grid(maps.reshape(n, 2, 3), x.shape, align_corners=False)
+        return functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+    def epoch(number):
+        model.train()
+        right = total = 0.0
+        for x, y in data:
+            x = augment(x.float() / 255).to(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                scores = model(x)
+            scores = scores.float()
+            loss = functional.cross_entropy(scores, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(y)
+            right += (scores.argmax(1) == y).sum().item()
+
+    return epoch
+
+
+CONTENDERS = {  # each takes images and labels, and returns what trains the epoch of a number
+    "ours": ours,
+    "ours, mixed_bfloat16": partial(ours, precision="mixed_bfloat16"),
+    "ours, not deterministic": partial(ours, deterministic=False),
+    "keras-plain": keras_plain,
+    "torch-plain": torch_plain,
+    "torch, bfloat16 autocast": partial(torch_plain, bfloat16=True),
+}
 
 
 def prepare(name, images):
     """In a contender's process: get it ready, and train one epoch to warm up."""
-    global epoch
+    global epochs
     pixels = np.random.default_rng(0).integers(0, 256, (images, 48, 48), dtype=np.uint8)
-    epoch = CONTENDERS[name](pixels, (np.arange(images) % CLASSES).astype(np.uint8), CLASSES, BATCH_SIZE)
-    epoch(0)
+    epochs = map(CONTENDERS[name](pixels, (np.arange(images) % CLASSES).astype(np.uint8)), itertools.count())
+    next(epochs)
 
 
-def train(number):
-    """In a contender's process: train an epoch; its seconds."""
-    return seconds_of(lambda: epoch(number))
-
-
-def seconds_of(function):
-    begin = time.perf_counter()
-    function()
-    return time.perf_counter() - begin
+def train():
+    """In a contender's process: the seconds of the next epoch."""
+    return round(timed(lambda: next(epochs))[0], 3)
 
 
 def floors():
     """How long a step would take if the machine did nothing but its arithmetic, or nothing but move its bytes.
 
-    Arithmetic: the forward pass, and twice that for the backward pass, at the speed of a large matrix product in
-    float32. Bytes, at the speed of copying a large array: each layer's output is written and read once forward and
-    twice backward; Nadam reads gradient, weight, momentum and velocity, and writes the last three.
+    Forward once, backward twice: a layer's products, at the speed of a large one; its output written and read, at the
+    speed of a copy. Nadam reads gradient, weight, momentum and velocity, and writes the last three.
     """
-    from fergit.engine.layers import trim
-    from fergit.engine.network import build_network
+    from fergit.engine import layers, network
 
-    network = trim(build_network("residual", CLASSES))
-    outputs = {layer: np.prod(layer.output.shape[1:]) for layer in network.layers[1:]}
+    built = layers.trim(network.build_network("residual", CLASSES))
+    outputs = {layer: np.prod(layer.output.shape[1:]) for layer in built.layers[1:]}
     kernels = {layer: layer.kernel.shape for layer in outputs if hasattr(layer, "kernel")}
     operations = 3 * BATCH_SIZE * sum(2 * np.prod(shape[:-1]) * outputs[layer] for layer, shape in kernels.items())
-    moved = 4 * (6 * BATCH_SIZE * sum(outputs.values()) + 7 * network.count_params())
+    moved = 4 * (6 * BATCH_SIZE * sum(outputs.values()) + 7 * built.count_params())
     matrix, block = np.random.default_rng(0).random((2048, 2048), dtype=np.float32), np.zeros(2**26, np.uint8)
-    flops = 2 * 2048**3 / min(seconds_of(lambda: matrix @ matrix) for _ in range(7))
-    bandwidth = 2 * block.size / min(seconds_of(block.copy) for _ in range(7))
+    flops = 2 * 2048**3 / min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=7))
+    bandwidth = 2 * block.size / min(timeit.repeat(block.copy, number=1, repeat=7))
     return {
         "gflop_a_step": round(operations / 1e9, 1),
         "gflops_of_the_machine": round(flops / 1e9),
@@ -83,90 +168,35 @@ def floors():
     }
 
 
-def measure(images, repeats):
-    """All of results.json."""
+def measure(trial):
     from fergit.engine import backend
 
+    images, repeats = (128, 1) if trial else (2560, 5)
     torch = importlib.util.find_spec("torch")
     missing = {name: "PyTorch is not installed" for name in CONTENDERS if name.startswith("torch") and not torch}
-    pools = {name: ProcessPoolExecutor(1, get_context("spawn")) for name in CONTENDERS if name not in missing}
-    for name, pool in pools.items():
-        pool.submit(prepare, name, images).result()
-    seconds = {name: [] for name in pools}
-    for turn in range(1, repeats + 1):
-        for name, pool in pools.items():
-            seconds[name].append(round(pool.submit(train, turn).result(), 3))
-            print(f"{turn}/{repeats} {name}: {seconds[name][-1]} s", flush=True)
-    for pool in pools.values():
-        pool.shutdown()
+    with processes([name for name in CONTENDERS if name not in missing]) as call:
+        for name, run in call.items():
+            run(prepare, name, images)
+        seconds = in_turn({name: partial(run, train) for name, run in call.items()}, repeats)
     medians, fastest = ({name: of(times) for name, times in seconds.items()} for of in (statistics.median, min))
-    bars = {
-        f"{ours} against {other}": (fastest[other] / fastest[ours], bar)
-        for (ours, other), bar in BARS.items()
-        if other in seconds
-    }
+    contenders, bars = {}, {}
+    for name, times in seconds.items():
+        contenders[name] = {"images_per_second": round(images / medians[name], 1), "seconds": times}
+        contenders[name]["ours_is_times_as_fast"] = round(medians[name] / medians["ours"], 2)
+    for one, goals in BARS.items():
+        for other in (name for name in goals if name in seconds):
+            times = round(fastest[other] / fastest[one], 2)
+            bars[f"{one} against {other}"] = {"times_as_fast": times, "wanted": goals[other]}
     packages = ("keras", "tensorflow", "numpy", "opencv-python-headless", *(["torch"] if torch else []))
     return {
         "images": images,
         "batch_size": BATCH_SIZE,
         "repeats": repeats,
-        "contenders": {
-            name: {
-                "images_per_second": round(images / medians[name], 1),
-                "seconds": times,
-                "ours_is_times_as_fast": round(medians[name] / medians["ours"], 2),
-            }
-            for name, times in seconds.items()
-        },
-        "bars": {name: {"times_as_fast": round(times, 2), "wanted": wanted} for name, (times, wanted) in bars.items()},
+        "contenders": contenders,
+        "bars": bars,
         "left_out": missing,
         "floors_of_a_step": floors(),
         "seconds_of_our_step": round(medians["ours"] * BATCH_SIZE / images, 4),
         "machine": backend.describe_machine(),
         "versions": {name: importlib.metadata.version(name) for name in packages},
     }
-
-
-def table(results):
-    """The results for docs/speed.md: a Markdown table, and a line on the machine."""
-    rows = [
-        (
-            name,
-            f"{one['images_per_second']:.0f}",
-            f"{results['images'] / max(one['seconds']):.0f} to {results['images'] / min(one['seconds']):.0f}",
-            f"{one['ours_is_times_as_fast']:.2f} times",
-        )
-        for name, one in results["contenders"].items()
-    ]
-    left_out = "".join(f" Left out: {name} ({why})." for name, why in results["left_out"].items())
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
-    bars = [f"{name} {bar['times_as_fast']} times (our goal: {bar['wanted']})" for name, bar in results["bars"].items()]
-    return (
-        f"{markdown(pd.DataFrame(rows, columns=COLUMNS))}\n\n"
-        f"Between the fastest epochs of each: {'; '.join(bars)}.\n\n"
-        f"Residual network, batches of {results['batch_size']}, "
-        f"median of {results['repeats']} epochs of {results['images']:,} images, "
-        f"{results['machine']['cpus']} cores of {results['machine']['device']}; {versions}.{left_out}"
-    )
-
-
-def page_with(results):
-    """docs/speed.md with the table between its markers."""
-    return with_block(PAGE, BEGIN, END, table(results))
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trial", action="store_true", help="train one short epoch each; write nothing")
-    trial = parser.parse_args().trial
-    results = measure(128, 1) if trial else measure(2560, 5)
-    for name, bar in results["bars"].items():
-        print(f"{name}: {bar['times_as_fast']} times as fast, wanted {bar['wanted']}")
-    print(f"\n{table(results)}")
-    if not trial:
-        files.write_json(RESULTS, results)
-        files.write_text(PAGE, page_with(results))
-
-
-if __name__ == "__main__":
-    main()

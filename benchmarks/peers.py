@@ -1,60 +1,150 @@
-"""Measure how good, large and fast the shipped network is, beside networks that others have published, in one run.
+"""How good, large and fast the shipped network is, beside networks that others have published, in one run.
 
-    PYTHONPATH=src python benchmarks/peers.py
-
-Needs FERGIT (``data/processed/fergit.npz``), the shipped files and, in ``work/peers/``, the packages that
-benchmarks/README.md lists. What is not installed is left out. Writes peers.json beside this file and the table of
-models/README.md. Each recognizer has a process of its own and is timed in turn, so that a slow minute hits all of them.
+Each recognizer has a process of its own. A function gets it ready; it returns what makes probabilities (n, 7), in the
+order of EXPRESSIONS, of crops, uint8 (n, side, side), as the peer's own code does (size, range, colour); the file with
+the weights; and how many these are.
 """
 
-import argparse
+import importlib.metadata
 import json
 import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
+import subprocess
+import sys
+from functools import partial
 
 import cv2
 import numpy as np
 import pandas as pd
-import recognizers
+from measure import HERE, PEERS, in_turn, processes, timed
 
 from fergit.analysis import intervals, leaks
-from fergit.core import files, paths
 from fergit.core.errors import FergitError
-from fergit.core.faces import SIDE, load_processed
+from fergit.core.faces import EXPRESSIONS, SIDE, load_processed
+from fergit.core.parallel import cores
 from fergit.data import copies, datasets
-from fergit.pages import present
-from fergit.pages.templates import with_block
 from fergit.use import shipped
+from fergit.use.recognizer import ExpressionRecognizer
 
-RESULTS = Path(__file__).with_name("peers.json")
-README = paths.MODELS / "README.md"
-BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
-FOLDER = paths.WORK / "peers"
-CORES = 2
-CPU = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}  # what the table's times are of, on any machine
 BATCHES = {1: 1, 64: 20}  # images at once: what the number of calls is divided by
 MARGINS = (0, -2, 2, -4, 4, -6, 8, -8)  # pixels that a crop has more on each side than the image
-PRIVATE, ALONE, BOTH = GROUPS = ("PrivateTest", "PrivateTest, no copy in training", "PublicTest and PrivateTest")
+GROUPS = ("PrivateTest", "PrivateTest, no copy in training", "PublicTest and PrivateTest")
 LEVEL, SAMPLES = 0.95, 2000  # of the intervals
-RECOGNIZERS = {  # whose it is, and what computes it
-    "ours-keras": ("ours", "Keras, TensorFlow"),
-    "ours-onnx": ("ours", "ONNX Runtime"),
-    "ours-opencv": ("ours", "OpenCV's dnn"),
-    "fer-keras": ("fer", "Keras, TensorFlow"),
-    "fer-tflite": ("fer", "TensorFlow Lite"),
-    "face-api": ("@vladmandic/face-api", "TensorFlow.js, WebAssembly"),
-    "human": ("@vladmandic/human", "TensorFlow.js, WebAssembly"),
-    "what-the-face": ("what-the-face-classification", "PyTorch"),
+
+
+def ours(kind):
+    """The shipped files, by Keras, ONNX Runtime or OpenCV."""
+    with np.load(shipped.WEIGHTS, allow_pickle=False) as file:  # the ONNX file holds the same
+        stored = sum(file[name].size for name in file.files if name != "about")
+    if kind == "opencv":
+        return ExpressionRecognizer(shipped.ONNX).predict_faces, shipped.ONNX, stored
+    if kind == "keras":
+        from fergit.engine.augmentation import to_input
+
+        network = shipped.load_network()
+        return lambda crops: network.predict_on_batch(to_input(crops)), shipped.WEIGHTS, stored
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = cores()
+    run = onnxruntime.InferenceSession(shipped.ONNX, options, providers=["CPUExecutionProvider"]).run
+    scale = np.float32(255)
+    return lambda crops: run(None, {"image": crops[:, np.newaxis].astype(np.float32) / scale})[0], shipped.ONNX, stored
+
+
+def fer(kind):
+    """FER of fer/fer.py, whose labels are in our order: 64x64 gray, -1 to 1; "tflite" one face at a time."""
+    import tensorflow
+
+    from fergit.engine.backend import keras
+
+    def to_input(crops):
+        crops = np.stack([cv2.resize(crop, (64, 64)) for crop in crops]).astype(np.float32)
+        return ((crops / 255 - 0.5) * 2)[..., np.newaxis]
+
+    def one_by_one(crops):
+        rows = []
+        for crop in to_input(crops):
+            quantized.set_tensor(entry, crop[np.newaxis])
+            quantized.invoke()
+            rows.append(quantized.get_tensor(end)[0])
+        return np.stack(rows)
+
+    file = PEERS / "fer" / "data" / "emotion_model.hdf5"
+    network = keras.models.load_model(file, compile=False)
+    if kind == "keras":
+        return lambda crops: network.predict_on_batch(to_input(crops)), file, network.count_params()
+    file = file.with_name("emotion_model_quantized.tflite")
+    quantized = tensorflow.lite.Interpreter(str(file), num_threads=cores())
+    quantized.allocate_tensors()
+    entry, end = (ends[0]["index"] for ends in (quantized.get_input_details(), quantized.get_output_details()))
+    return one_by_one, file, network.count_params()
+
+
+def what_the_face():
+    """Image_classifier of inference.py, with its numbers: 48x48 gray, 0 to 1; its labels are in our order."""
+    import torch
+    from what_the_face_classification.model import SimpleConvolutionalNetwork
+
+    torch.set_num_threads(cores())
+    file = PEERS / "what_the_face_classification" / "active_model.pth"
+    layers = [[1, 28], [28, 56], [56, 112]]
+    network = SimpleConvolutionalNetwork(3, layers, [3, 3, 3], [0, 0, 0], 304, 4 * 4 * 112)
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    network.eval()
+
+    @torch.inference_mode()
+    def predict(crops):
+        sized = np.stack([crop if len(crop) == SIDE else cv2.resize(crop, (SIDE, SIDE)) for crop in crops])
+        return torch.softmax(network(torch.from_numpy(sized[:, np.newaxis]).float() / 255), dim=1).numpy()
+
+    return predict, file, sum(values.numel() for values in network.parameters())
+
+
+RECOGNIZERS = {  # what gets it ready, and the packages that compute it
+    "ours-keras": (partial(ours, "keras"), "keras", "tensorflow"),
+    "ours-onnx": (partial(ours, "onnx"), "onnxruntime"),
+    "ours-opencv": (partial(ours, "opencv"), "opencv-python-headless"),
+    "fer-keras": (partial(fer, "keras"), "fer", "keras", "tensorflow"),
+    "fer-tflite": (partial(fer, "tflite"), "fer", "tensorflow"),
+    "face-api": None,  # in peers.mjs
+    "human": None,
+    "what-the-face": (what_the_face, "what-the-face-classification", "torch"),
 }
 
 
-def crops(images, margin):
+def load(name):
+    """In a recognizer's process: get it ready; its bytes, parameters and versions."""
+    global network
+    if RECOGNIZERS[name]:
+        sys.path.append(str(PEERS))  # behind this environment's own packages
+        prepare, *packages = RECOGNIZERS[name]
+        versions = {package: importlib.metadata.version(package) for package in packages}
+        network, file, parameters = prepare()
+        return {"bytes": file.stat().st_size, "parameters": int(parameters), "versions": versions}
+    command = ["node", HERE / "peers.mjs", name, PEERS, str(cores())]
+    network = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    about = json.loads(network.stdout.readline())
+    if "missing" in about:
+        raise FergitError(about["missing"])
+    return about
+
+
+def recognize(crops, batch=64):
+    """In a recognizer's process: probabilities, float32 (n, 7), of crops, so many at once, and each call's seconds."""
+    if isinstance(network, subprocess.Popen):
+        order = {"crops": crops.ravel().tolist(), "side": crops.shape[1], "batch": batch}
+        print(json.dumps(order), file=network.stdin, flush=True)
+        answer = json.loads(network.stdout.readline())
+        return np.array(answer["probabilities"], np.float32).reshape(-1, len(EXPRESSIONS)), answer["seconds"]
+    calls = [timed(partial(network, crops[row : row + batch])) for row in range(0, len(crops), batch)]
+    return np.concatenate([found for _, found in calls]).astype(np.float32), [seconds for seconds, _ in calls]
+
+
+def cut(images, margin):
     """Faces with so many pixels more on each side, the border repeated, or fewer: uint8 (n, side, side)."""
-    if margin <= 0:
-        return images[:, -margin or None : margin or None, -margin or None : margin or None]
-    return np.stack([cv2.copyMakeBorder(image, *[margin] * 4, cv2.BORDER_REPLICATE) for image in images])
+    most = max(MARGINS)
+    part = slice(most - margin, SIDE + most + margin)
+    return np.pad(images, ((0, 0), (most, most), (most, most)), "edge")[:, part, part]
 
 
 def choose(faces, loaded):
@@ -63,69 +153,67 @@ def choose(faces, loaded):
     `faces` are FERGIT after preprocessing; `loaded` as its sources gave it, with FER2013's official parts.
     """
     official = pd.Series(loaded.split, loaded.sample_id)[faces.sample_id].to_numpy()
-    fresh, part = np.isin(official, ("validation", "test")), faces.split
+    fresh = np.isin(official, ("validation", "test"))
     if not fresh.any():
-        raise FergitError(
-            "data/raw/fergit: does not tell PublicTest from PrivateTest; put fer2013.csv into data/external/"
-        )
-    tested = fresh & (part == "test")
-    tried, known = faces.take(tested), faces.take(((part == "train") | (official == "train")) & ~tested)
+        raise FergitError("data/raw/fergit: has no official parts of FER2013; put fer2013.csv into data/external/")
+    tested = fresh & (faces.split == "test")
+    tried, known = faces.take(tested), faces.take(((faces.split == "train") | (official == "train")) & ~tested)
     near = copies.nearest(tried.images, known.images)[0] >= float(leaks.NEAR[0])
     same = np.isin(copies.fingerprints(tried.images), copies.fingerprints(known.images))
     private = official[tested] == "test"
     groups = dict(zip(GROUPS, (private, private & ~near & ~same, np.ones(len(tried), bool)), strict=True))
-    return tried, groups, faces.take(fresh & (part == "validation"))
+    return tried, groups, faces.take(fresh & (faces.split == "validation"))
 
 
-def measure(faces, loaded, folder, repeats, calls):
+def accuracy(hits):
+    low, high = intervals.wilson(hits.sum(), len(hits), LEVEL)
+    return {"value": float(hits.mean()), "low": float(low), "high": float(high)}
+
+
+def lead(gain):
+    """How much more often ours is correct, with the paired bootstrap's interval over images."""
+    low, high = intervals.bootstrap(gain, lambda values: values.mean(axis=-1), SAMPLES, LEVEL)
+    return {"difference": float(gain.mean()), "low": low, "high": high}
+
+
+def compare(faces, loaded, repeats, calls):
     """All of peers.json."""
     tried, groups, held = choose(faces, loaded)
-    pools = {name: ProcessPoolExecutor(1, get_context("spawn")) for name in RECOGNIZERS}
-    found, missing, hits, answers = {}, {}, {}, {}
-    for name, pool in pools.items():
-        try:
-            found[name] = pool.submit(recognizers.load, name, folder).result()
-        except (FergitError, ImportError) as error:
-            missing[name] = str(error)
-            print(f"{name}: left out, {error}", flush=True)
-    if "ours-keras" in missing:
-        raise FergitError(missing["ours-keras"])
-
-    def recognize(name, *arguments):
-        return pools[name].submit(recognizers.recognize, *arguments).result()
-
-    def right(name, faces, margin):
-        return recognize(name, crops(faces.images, margin))[0].argmax(axis=1) == faces.labels
-
     first = faces.images[faces.split == "test"][:1000]
-    for name, entry in found.items():
-        ours = RECOGNIZERS[name][0] == "ours"
-        entry["accuracy_by_margin"] = {
-            one: float(right(name, held, one).mean()) for one in MARGINS[: 1 if ours else None]
-        }
-        entry["margin"] = max(entry["accuracy_by_margin"], key=entry["accuracy_by_margin"].get)
-        hits[name] = right(name, tried, entry["margin"])
-        entry["accuracy"] = {group: _share(hits[name][rows]) for group, rows in groups.items()}
-        if ours:
-            answers[name] = recognize(name, first)[0].astype(np.float64)
-        else:
-            gain = hits["ours-keras"] * 1.0 - hits[name]
-            entry["ours_less_it"] = {group: _difference(gain[rows]) for group, rows in groups.items()}
-    reference = answers.pop("ours-keras")
-    apart = {name: float(np.ceil(1e6 * abs(one - reference).max()) / 1e6) for name, one in answers.items()}
     calls = {batch: max(1, calls // divisor) for batch, divisor in BATCHES.items()}
-    seconds = {(name, batch): [] for name in found for batch in BATCHES}
-    for turn in range(1, repeats + 1):
-        for (name, batch), times in seconds.items():
-            images = np.resize(tried.images, ((calls[batch] + 1) * batch, SIDE, SIDE))
-            times += recognize(name, images, batch)[1][1:]  # the first call may still have to get something ready
-            print(
-                f"{turn}/{repeats} {name}, {batch} at once: {1000 * np.median(times) / batch:.2f} ms a face", flush=True
-            )
-    for name, entry in found.items():
-        entry["milliseconds_a_face"] = {str(batch): _spread(seconds[name, batch], batch) for batch in BATCHES}
-    for pool in pools.values():
-        pool.shutdown()
+    timings = {batch: np.resize(tried.images, ((n + 1) * batch, SIDE, SIDE)) for batch, n in calls.items()}
+    found, missing, answers, timers = {}, {}, {}, {}
+    with processes(RECOGNIZERS) as call:
+        for name, run in call.items():
+            try:
+                entry = run(load, name)
+            except (FergitError, ImportError, OSError) as error:
+                if name == "ours-keras":
+                    raise
+                missing[name] = str(error)
+                continue
+            by_margin = {}
+            for margin in (0,) if name.startswith("ours") else MARGINS:
+                by_margin[margin] = float((run(recognize, cut(held.images, margin))[0].argmax(1) == held.labels).mean())
+            best = max(by_margin, key=by_margin.get)
+            hits = run(recognize, cut(tried.images, best))[0].argmax(axis=1) == tried.labels
+            entry |= {"accuracy_by_margin": by_margin, "margin": best}
+            entry["accuracy"] = {group: accuracy(hits[rows]) for group, rows in groups.items()}
+            if name == "ours-keras":
+                reference = hits
+            if name.startswith("ours"):
+                answers[name] = run(recognize, first)[0].astype(np.float64)
+            else:
+                entry["ours_less_it"] = {group: lead((reference * 1.0 - hits)[rows]) for group, rows in groups.items()}
+            found[name] = entry
+            timers |= {(name, batch): partial(run, recognize, images, batch) for batch, images in timings.items()}
+        turns = in_turn(timers, repeats)
+    for (name, batch), several in turns.items():  # without the first call, which may still have to get something ready
+        spread = np.percentile(np.concatenate([seconds[1:] for _, seconds in several]), (10, 50, 90)) * 1000 / batch
+        spread = dict(zip(("low", "median", "high"), spread.round(3).tolist(), strict=True))
+        found[name].setdefault("milliseconds_a_face", {})[str(batch)] = spread
+    keras = answers.pop("ours-keras")
+    apart = {name: float(np.ceil(1e6 * abs(one - keras).max()) / 1e6) for name, one in answers.items()}
     from fergit.engine import backend
 
     about, machine = shipped.read_about(), backend.describe_machine()
@@ -145,81 +233,7 @@ def measure(faces, loaded, folder, repeats, calls):
     )
 
 
-def _share(right):
-    low, high = intervals.wilson(right.sum(), len(right), LEVEL)
-    return {"value": float(right.mean()), "low": float(low), "high": float(high)}
-
-
-def _difference(gain):
-    """How much more often ours is correct, with the paired bootstrap's interval over images."""
-    low, high = intervals.bootstrap(gain, lambda values: values.mean(axis=-1), SAMPLES, LEVEL)
-    return {"difference": float(gain.mean()), "low": low, "high": high}
-
-
-def _spread(seconds, batch):
-    """Median, tenth and ninetieth percentile of all calls, in milliseconds a face."""
-    values = 1000 * np.percentile(seconds, (10, 50, 90)) / batch
-    return {name: round(float(value), 3) for name, value in zip(("low", "median", "high"), values, strict=True)}
-
-
-def table(results):
-    """The results for models/README.md: a Markdown table, and lines on crops, agreement and machine."""
-    rows, versions = [], {}
-    for name, entry in results["recognizers"].items():
-        versions |= entry["versions"]
-        milliseconds, less = entry["milliseconds_a_face"], entry.get("ours_less_it", {}).get(BOTH)
-        rows.append(
-            {
-                "network": RECOGNIZERS[name][0],
-                "computed by": RECOGNIZERS[name][1],
-                "file": f"{entry['bytes'] / 1e6:.1f} MB",
-                "parameters": f"{entry['parameters']:,}",
-                "ms a face, alone": f"{milliseconds['1']['median']:.2f}",
-                "ms a face, 64 at once": f"{milliseconds['64']['median']:.2f}",
-                "side of the crop": SIDE + 2 * entry["margin"],
-            }
-        )
-        for group, n in results["images"].items():
-            rows[-1][f"{group} ({n:,} images)"] = present.with_interval(*entry["accuracy"][group].values())
-        gain, low, high = map(present.points, less.values()) if less else [""] * 3
-        rows[-1]["ours minus the peer's, points"] = f"{gain} ({low} to {high})" if less else "–"
-    agreement, machine = results["agreement"], results["machine"]
-    apart = ", ".join(f"{RECOGNIZERS[name][1]} {value:.6f}" for name, value in agreement["at_most"].items())
-    left_out = "".join(f"\n- Left out: {name} ({why})." for name, why in results["left_out"].items())
-    return (
-        f"{present.markdown(pd.DataFrame(rows))}\n\n"
-        f"- Images on which the side of each peer's crop was chosen: {results['images_of_the_margin']:,}.\n"
-        f"- Largest difference from Keras' probabilities on {agreement['images']:,} test images: {apart}.\n"
-        f"- Measured on {machine['cpus']} cores of {machine['device']}, with "
-        f"{', '.join(f'{name} {version}' for name, version in versions.items())}.{left_out}"
-    )
-
-
-def readme():
-    """models/README.md as it should be."""
-    block = table(json.loads(RESULTS.read_text(encoding="utf-8"))) if RESULTS.exists() else "Not measured yet."
-    return with_block(README, BEGIN, END, block)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trial", action="store_true", help="one turn of few calls; write nothing")
-    parser.add_argument("--table", action="store_true", help="only write the table, from the numbers of the last run")
-    arguments = parser.parse_args()
-    os.environ.update(CPU)  # before Keras is imported, here and in the processes
-    if hasattr(os, "sched_setaffinity"):  # the processes inherit it
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    try:
-        if not arguments.table:
-            repeats, calls = (1, 10) if arguments.trial else (5, 100)
-            results = measure(load_processed("fergit"), datasets.load("fergit"), FOLDER, repeats, calls)
-            if arguments.trial:
-                return print(f"\n{table(results)}")
-            files.write_json(RESULTS, results)
-        files.write_text(README, readme())
-    except FergitError as error:
-        raise SystemExit(f"error: {error}") from None
-
-
-if __name__ == "__main__":
-    main()
+def measure(trial):
+    os.environ |= {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}  # of the processes, too
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+    return compare(load_processed("fergit"), datasets.load("fergit"), *(1, 10) if trial else (5, 100))

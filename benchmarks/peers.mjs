@@ -1,7 +1,7 @@
-// The peers of recognizers.py that are written in JavaScript. They compute by TensorFlow.js in WebAssembly.
+// The peers of peers.py that are written in JavaScript. They compute by TensorFlow.js in WebAssembly.
 //
-// node recognizers.mjs NAME FOLDER CORES, where FOLDER has node_modules, first prints a line of JSON: what was loaded, or
-// what is missing. Then it answers each line of JSON on standard input: {"crops": uint8 (n, side, side) in base64,
+// node peers.mjs NAME FOLDER CORES, where FOLDER has node_modules, first prints a line of JSON: what was loaded, or
+// what is missing. Then it answers each line of JSON on standard input: {"crops": n times side times side numbers,
 // "side": 48, "batch": 64} gives "probabilities", n times 7 in the order of EXPRESSIONS, and the "seconds" of each call.
 
 import fs from "node:fs";
@@ -83,7 +83,7 @@ async function human() {
 const LOADERS = { "face-api": faceApi, human };
 
 async function answer(recognizer, { crops, side, batch }) {
-  const images = Uint8Array.from(Buffer.from(crops, "base64"));
+  const images = Uint8Array.from(crops);
   const pixels = side ** 2;
   const probabilities = [];
   const seconds = [];
