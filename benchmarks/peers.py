@@ -8,6 +8,7 @@ the weights; and how many these are.
 import importlib.metadata
 import json
 import os
+import shutil
 import subprocess
 import sys
 from functools import partial
@@ -118,12 +119,19 @@ def load(name):
     if RECOGNIZERS[name]:
         sys.path.append(str(PEERS))  # behind this environment's own packages
         prepare, *packages = RECOGNIZERS[name]
-        versions = {package: importlib.metadata.version(package) for package in packages}
+        try:
+            versions = {package: importlib.metadata.version(package) for package in packages}
+        except importlib.metadata.PackageNotFoundError as error:
+            raise FergitError(f"the package {error.name} is not installed") from None
         network, file, parameters = prepare()
         return {"bytes": file.stat().st_size, "parameters": int(parameters), "versions": versions}
+    if not shutil.which("node"):
+        raise FergitError("Node is not installed")
     command = ["node", HERE / "peers.mjs", name, PEERS, str(cores())]
     network = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    about = json.loads(network.stdout.readline())
+    if not (line := network.stdout.readline()):
+        raise FergitError("peers.mjs ended without an answer")
+    about = json.loads(line)
     if "missing" in about:
         raise FergitError(about["missing"])
     return about

@@ -17,7 +17,7 @@ try:
     from fergit.use import photographs
     from fergit.use.course import Course, plot_courses
     from fergit.use.films import ADDRESS, CAMERAS, Film, without_password, write_film
-    from fergit.use.outputs import MARK, Outputs, open_output, some_path, unwritable
+    from fergit.use.outputs import FULL, MARK, NothingRead, Outputs, open_output, some_path, unwritable
     from fergit.use.recognizer import ExpressionRecognizer, add_options
     from fergit.use.tracking import Tracker
     from fergit.use.writers import CsvFile, JsonFile, annotate, shown
@@ -85,10 +85,6 @@ def parse(arguments):
     return options
 
 
-class NothingRead(Exception):
-    """Of all that was named nothing could be read: what an earlier run wrote stays."""
-
-
 class Job:
     """One run of the command: what is read, where results go, what failed."""
 
@@ -97,6 +93,7 @@ class Job:
         self.annotated, self.timeline = options.annotated, options.timeline
         self.failed, self.pictures, self.writers, self.courses = 0, 0, [], []  # pictures: photographs and frames read
         self.inputs = []  # (path, camera or address; name of the annotated copy)
+        self.folders = []  # names of the copies' folders, where several are read
         for path in options.paths:
             self.collect(path)
         if options.camera is not None:
@@ -114,13 +111,16 @@ class Job:
             if not os.path.isdir(path):  # Path.is_dir raises where it may not look
                 self.inputs.append((path, Path(path.name)))
                 return
-            failed = self.failed
+            within, failed = "", self.failed
+            if sum(map(os.path.isdir, self.options.paths)) > 1:  # both may have IMG_1.jpg
+                name = path.resolve().name
+                within = f"{name}-{self.folders.count(name) + 1}" if name in self.folders else name
+                self.folders.append(name)
             files, others = photographs.find(path, self.fail)
             copies = self.annotated.resolve() if self.annotated else None
             for file in files:
                 # Copies of an earlier run, in a folder within this one, are not read.
                 if copies is None or path.resolve() not in copies.parents or copies not in file.resolve().parents:
-                    within = path.resolve().name if len(self.options.paths) > 1 else ""  # both may have IMG_1.jpg
                     self.inputs.append((file, within / file.relative_to(path)))
             left = f"files that are not read: {', '.join(f'{n} {suffix}' for suffix, n in sorted(others.items()))}"
             if not files and failed == self.failed:
@@ -175,9 +175,10 @@ class Job:
                 raise
             except FergitError as error:
                 self.fail(error)
-            except OSError as error:  # of what is written: the disk is full, say, and stays so
+            except OSError as error:
                 self.fail(unwritable(error, self.options))
-                return
+                if error.errno in FULL:
+                    return
             except Exception as error:  # whatever one file does, the others are done
                 self.fail(f"{without_password(source)}: {type(error).__name__}: {error}")
 
@@ -239,7 +240,7 @@ class Job:
 
 
 def run(options, recognizer):
-    """Run the command; its exit status. However it ends, tables hold what was found until then."""
+    """Run the command; its exit status. However it ends, tables hold what was found; one that read nothing has none."""
     job, status = Job(options, recognizer or ExpressionRecognizer(options.network, options.smallest)), 0
     # Opened first, so that what cannot be written is known before the work.
     timeline = open_output(job.timeline) if job.timeline else contextlib.nullcontext()
@@ -253,12 +254,14 @@ def run(options, recognizer):
             try:
                 job.run()
             except KeyboardInterrupt:
-                print("interrupted; tables hold what was found until then", file=sys.stderr)
+                left = "tables hold what was found until then" if job.pictures else "nothing was read"
+                print(f"interrupted; {left}", file=sys.stderr)
                 status = 130
             except BrokenPipeError:  # as of `| head`
                 drop_output()
                 status = 1
             if not job.pictures:
+                status = status or 1
                 raise NothingRead
         if timeline:  # after the tables, which are whole then, whatever becomes of the plot
             plot_courses(job.courses or [Course("nothing was read")], timeline)
@@ -292,5 +295,6 @@ def main(arguments=None, recognizer=None):
 
 if __name__ == "__main__":
     for name in {"SIGTERM", "SIGHUP"} & set(dir(signal)):  # Windows has no SIGHUP
-        signal.signal(getattr(signal, name), signal.default_int_handler)
+        if signal.getsignal(number := getattr(signal, name)) == signal.SIG_DFL:  # nohup has it ignored
+            signal.signal(number, signal.default_int_handler)
     raise SystemExit(main())

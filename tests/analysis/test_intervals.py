@@ -34,10 +34,11 @@ def test_the_size_of_a_batch_changes_nothing():
     assert intervals.bootstrap(values, mean, 2000, size=256**2) == ends and max(batches) == 61
 
 
-def test_interval_over_seeds_needs_two():
-    assert intervals.over_seeds([0.7]) is None
-    low, high = intervals.over_seeds([0.70, 0.72])
-    assert (low + high) / 2 == pytest.approx(0.71) and high - low == pytest.approx(2 * 12.706 * 0.01, rel=1e-3)
+def test_interval_over_seeds_needs_three():
+    assert intervals.over_seeds([0.7]) is None and intervals.over_seeds([0.7, 0.72]) is None
+    low, high = intervals.over_seeds([0.70, 0.71, 0.72])
+    assert (low + high) / 2 == pytest.approx(0.71)
+    assert high - low == pytest.approx(2 * 4.303 * 0.01 / 3**0.5, rel=1e-3)  # a t table, two degrees of freedom
 
 
 def test_a_difference_of_two_shares_holds_0_where_they_are_the_same():

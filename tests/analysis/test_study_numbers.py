@@ -139,6 +139,11 @@ def test_two_networks_are_compared_over_the_splits():
     assert (two["first"], two["second"]) == ("basic", "residual")
     assert two["difference"] == pytest.approx(other - first, abs=1e-6) == pytest.approx(8 / 60, abs=1e-6)
     assert (two["low"], two["high"]) == (0, 0.266667)  # no narrower than the two persons
+    wrong = (
+        predictions.query("split == 'test' and variant == 'b' and p_x < p_y").groupby("seed").size()
+    )  # of the first network
+    assert two["per_seed"] == pytest.approx((wrong / 20).tolist(), abs=1e-6)
+    assert tables_studies.comparisons(found).loc["residual minus basic", "by seed"] == "+20.0, +15.0, +5.0"
     assert (two["higher"], two["equal"], two["lower"]) == (1, 1, 0)
     assert tables_studies.comparisons(found).loc["residual minus basic", "interval"] == "0.0 to +26.7"
     assert tables_studies.overview({"mine": found}).loc[0, "difference in points"] == (

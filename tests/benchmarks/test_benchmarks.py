@@ -104,9 +104,9 @@ def test_each_call_takes_a_batch_and_is_timed(monkeypatch):
 def test_what_is_not_installed_is_left_out_with_its_reason(name, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setattr(peers, "PEERS", tmp_path)
-    with pytest.raises((FergitError, ImportError, OSError)) as refused:
+    with pytest.raises(FergitError, match="is not installed") as refused:
         peers.load(name)
-    assert str(refused.value) and str(tmp_path) not in str(refused.value)
+    assert str(tmp_path) not in str(refused.value)
 
 
 @pytest.fixture

@@ -107,11 +107,22 @@ def test_links_in_a_folder_are_followed_and_loops_end(tmp_path):
     with open_archive(folder) as opened:
         assert {"inside.txt", "linked/one.txt"} <= set(opened.names)
         assert dict(opened.read_all(["linked/one.txt"])) == {"linked/one.txt": b"one"}
-    for target in ("..", ".", "nowhere", "loop"):
+    for target in ("..", ".", "linked", "nowhere", "loop"):
         (folder / "loop").symlink_to(target)
-        with pytest.raises(FergitError, match="loop is a link"), open_archive(folder):
+        said = "loop is a link to nothing" if target in ("nowhere", "loop") else "loop.* are the same folder, by a link"
+        with pytest.raises(FergitError, match=said), open_archive(folder):
             pass
         (folder / "loop").unlink()
+
+
+def test_a_ring_of_links_ends(tmp_path):
+    folder = write_folder(tmp_path / "folder")
+    for one, other in (("a", "c"), ("c", "a")):
+        (folder / one).mkdir()
+        (folder / one / "next").symlink_to(folder / other)
+    with pytest.raises(FergitError, match="a/next/next and a are the same folder, by a link; remove one"):
+        with open_archive(folder):
+            pass
 
 
 def test_a_link_to_a_whole_folder_is_fine(tmp_path):

@@ -50,7 +50,10 @@ def test_what_a_template_becomes(filled, text, said):
         ("\n{% if a %}", "x.md, line 2: Unexpected end of template."),
         ("one\n\n{{ a.sd }}", "x.md, line 3: the number 0.004 has no filter, such as {{ ...|percent }}"),
         ("\n{{ claim.low }}", "x.md, line 2: None is no text; a sentence for each case needs {% if ... %}"),
-        ("\n{{ rows|where(variant='without', mean=0.7)|score }}", "x.md, line 2: this filter is for other values"),
+        (
+            "\n{{ rows|where(variant='without', mean=0.7)|score }}",
+            "x.md, line 2: 0 rows have {'variant': 'without', 'mean': 0.7}; needed: one",
+        ),
         ("{{ a.n > 1 }}", "x.md, line 1: True is no text"),
         ("{{ a.gain|score }}", "x.md, line 1: this filter is for other values"),
         ("\n{{ a.n|score }}", "x.md, line 2: this filter is for other values"),

@@ -272,7 +272,7 @@ def test_what_cannot_be_done_is_said_in_one_line(folder, monkeypatch, capfd, arg
 
 
 @pytest.mark.parametrize("ending", ["no such file", "interruption"])
-def test_a_run_that_reads_nothing_leaves_what_an_earlier_one_wrote(folder, tmp_path, monkeypatch, ending):
+def test_a_run_that_reads_nothing_leaves_what_an_earlier_one_wrote(folder, tmp_path, monkeypatch, capsys, ending):
     tables = "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json"
     assert run(folder, *tables) == 0
     before = [path.read_bytes() for path in tables[1::2]]
@@ -280,14 +280,25 @@ def test_a_run_that_reads_nothing_leaves_what_an_earlier_one_wrote(folder, tmp_p
         monkeypatch.setattr(command.photographs, "read", lambda path: signal.raise_signal(signal.SIGINT))
     assert run(folder / "nope.png", *tables) == (1 if ending == "no such file" else 130)
     assert [path.read_bytes() for path in tables[1::2]] == before
+    assert ("interrupted; nothing was read\n" in capsys.readouterr().err) == (ending == "interruption")
+
+
+@pytest.mark.parametrize("wrong", ["x" * 300 + ".mp4", "x" * 245 + ".png"])
+def test_a_name_that_is_too_long_ends_nothing(folder, tmp_path, wrong):
+    """To be read, or for the partial file of its copy."""
+    if wrong.endswith(".png"):
+        shutil.copy(folder / "two.png", tmp_path / wrong)
+    assert run(tmp_path / wrong, folder / "two.png", "--annotated", tmp_path / "marked") == 1
+    assert [path.name for path in (tmp_path / "marked").iterdir()] == ["two.png"]
 
 
 def test_copies_of_two_folders_with_the_same_names(folder, tmp_path):
-    (tmp_path / "other").mkdir()
-    shutil.copy(folder / "two.png", tmp_path / "other")
-    assert run(folder, tmp_path / "other", "--annotated", tmp_path / "marked") == 0
+    for other in ("other", "deeper/in"):
+        (tmp_path / other).mkdir(parents=True)
+        shutil.copy(folder / "two.png", tmp_path / other)
+    assert run(folder, tmp_path / "other", tmp_path / "deeper/in", "--annotated", tmp_path / "marked") == 0
     found = sorted(path.relative_to(tmp_path / "marked").as_posix() for path in (tmp_path / "marked").rglob("*.*"))
-    assert found == ["in/sub/none.jpg", "in/two.png", "other/two.png"]
+    assert found == ["in-2/two.png", "in/sub/none.jpg", "in/two.png", "other/two.png"]
 
 
 def test_a_folder_that_may_not_be_written_to(folder, tmp_path, capsys):

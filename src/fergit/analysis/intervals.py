@@ -38,9 +38,9 @@ def wilson(count, n, level=0.95):
 
 
 def over_seeds(values, level=0.95):
-    """Student's t interval of the mean over trainings, or None for fewer than two."""
+    """Student's t interval of the mean over trainings, or None for fewer than three: that of two says nothing."""
     values = np.asarray(values, dtype=float)
-    if values.size < 2:
+    if values.size < 3:
         return None
     ends = values.mean() + stats.sem(values) * np.array(stats.t.interval(level, values.size - 1))
     return ends.tolist()

@@ -172,9 +172,9 @@ def macro_f1_interval(predictions, samples, level=0.95):
 def summarize(test, validation, trainings, evaluate):
     """All of metrics.json, from the two parts of predictions.csv and training.json by seed.
 
-    ``accuracy`` and ``macro_f1`` have mean, sd, per_seed, ``ci95`` (over images) and ``ci95_over_seeds`` (with one seed
-    None, as sd); ``train_accuracy`` is of images without augmentation; ``temperature`` is fitted on the validation set,
-    ``calibration_error_scaled`` is that of the test set after it.
+    ``accuracy`` and ``macro_f1`` have mean, sd, per_seed, ``ci95`` (over images) and ``ci95_over_seeds`` (None below
+    three seeds; sd is None with one); ``train_accuracy`` is of images without augmentation; ``temperature`` is fitted
+    on the validation set, ``calibration_error_scaled`` is that of the test set after it.
     """
     level, samples, bins = (evaluate[key] for key in ("confidence_level", "bootstrap_samples", "calibration_bins"))
     labels, probabilities = unpack(test)

@@ -181,7 +181,8 @@ def networks_over_draws(predictions, trainings, evaluate):
     """The second network of a study of draws less its first, on the same tests; None unless there are two, all trained.
 
     A dict: ``first``, ``second``; ``difference`` of the accuracies over all tests, ``low`` and ``high`` (as in
-    `over_draws`); in how many draws the second's mean accuracy is ``higher``, ``equal`` and ``lower``.
+    `over_draws`); ``per_seed``, the difference with each seed; in how many draws the second's mean accuracy is
+    ``higher``, ``equal`` and ``lower``.
     """
     networks = list(trainings["network"].unique())
     if len(networks) != 2 or not trainings["trained"].all():
@@ -192,7 +193,8 @@ def networks_over_draws(predictions, trainings, evaluate):
     pairs = pairs.merge(second[test].assign(second=metrics.right(second)), on=test)
     if not len(pairs) == len(first) == len(second):
         raise FergitError(f"predictions.csv: the {networks[0]} and the {networks[1]} network have not the same tests")
-    drawn = _by_person(pairs["second"].astype(int) - pairs["first"], pairs)
+    gains = pairs["second"].astype(int) - pairs["first"]
+    drawn = _by_person(gains, pairs)
     low, high = _interval(drawn, evaluate)
     means = trainings.pivot_table(index="variant", columns="network", values="accuracy")
     signs = np.sign((means[networks[1]] - means[networks[0]]).round(9))
@@ -202,6 +204,7 @@ def networks_over_draws(predictions, trainings, evaluate):
         "difference": drawn["sum"].sum() / drawn["size"].sum(),
         "low": low,
         "high": high,
+        "per_seed": gains.groupby(pairs["seed"]).mean().tolist(),
         **{key: int((signs == sign).sum()) for key, sign in (("higher", 1), ("equal", 0), ("lower", -1))},
     }
 

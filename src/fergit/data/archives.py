@@ -79,7 +79,8 @@ class Archive:
 
     def add(self, name, size=0, opener=None):
         """Take in a member or, where nothing opens it, a folder that it says it has."""
-        path = PurePosixPath(name.replace("\\", "/"))  # as some programs for Windows write it
+        path = name.replace("\\", "/")  # as some programs for Windows write it
+        path = PurePosixPath(path.rstrip("/") if opener is None else path)
         if path.is_absolute() or ".." in path.parts or re.match(r"\w:", name):
             raise FergitError(f"{self.name}: member {name!r} would lie outside of it; refused")
         if _is_hidden(path):
@@ -149,18 +150,17 @@ def _opener(path):
 
 
 def _folder(archive, path, _):
-    root = path.resolve()
+    root, seen = path.resolve(), {}
 
     def refuse(error):
         raise error
 
     for folder, folders, files in os.walk(root, onerror=refuse, followlinks=True):
         here = Path(folder).relative_to(root)
+        if (other := seen.setdefault(os.path.realpath(folder), here)) is not here:
+            raise FergitError(f"{archive.name}: {here} and {other} are the same folder, by a link; remove one")
         folders[:] = sorted(name for name in folders if not _is_hidden(Path(name)))
         archive.add(here.as_posix())
-        for name in folders:
-            if Path(folder).resolve().is_relative_to(Path(folder, name).resolve()):
-                raise FergitError(f"{archive.name}: {here / name} is a link to a folder around it; remove it")
         for name in sorted(name for name in files if not _is_hidden(Path(name))):
             full = Path(folder, name)
             if not full.is_file():

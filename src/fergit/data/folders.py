@@ -36,7 +36,7 @@ def part_and_class(name):
 
 
 def read(path, dataset, own):
-    """Read a folder or an archive of pictures: Faces, a sentence for each kind of file left out, and all such pictures.
+    """Read a folder or an archive of pictures: Faces, a sentence for each kind of file left out, and unusable pictures.
 
     A ``sample_id`` is such as "rafdb/train/happy/1.jpg", `dataset` is the ``source``, ``split`` is "" without folders
     of parts. `own` is the section ``images`` of the data set's block: ``crop``, ``classes``, ``person``.
@@ -104,21 +104,22 @@ def _pictures(archive):
     names, depth = (within, -3) if within else (pictures, -2)
     if not names:
         expected = "in folders of classes, such as happy/1.jpg or train/happy/1.jpg"
-        others = notes.such_as("other files", archive.names)
-        found = f" ({others[0]}; save pictures as JPEG or PNG)" if others else ""
+        loose = notes.such_as("pictures in no folder", [name for name in archive.names if images.is_image(name)])
+        others = [f"{one}; save pictures as JPEG or PNG" for one in notes.such_as("other files", archive.names)]
+        found = f" ({(loose or others)[0]})" if archive.names else ""
         raise FergitError(f"{archive.name}: has no picture of a known kind {expected}{found}")
     roots = {"".join(f"{folder}/" for folder in name.split("/")[:depth]): name for name in reversed(names)}
     if len(roots) > 1:
         places = " and ".join(roots[root] for root in sorted(roots)[:2])
         raise FergitError(
-            f"{archive.name}: folders of classes at {len(roots)} places ({places}); keep those at one, or call what "
-            "they lie in train, validation and test"
+            f"{archive.name}: folders of classes at {len(roots)} places ({places}); keep those at one, or name the "
+            "folders around them train, validation and test"
         )
     titles = {name.split("/")[-2] for name in names}
     stray = [name for name in pictures if name.split("/")[-2] in titles and not part_and_class(name)] if within else ()
     if stray:
         raise FergitError(
-            f"{archive.name}: {stray[0]} lies in none of train, validation and test, as {within[0]} does; rename or "
+            f"{archive.name}: {stray[0]} lies in no folder train, validation or test; {within[0]} does; rename or "
             "remove its folder"
         )
     return names, next(iter(roots))
@@ -126,21 +127,23 @@ def _pictures(archive):
 
 def _classes(where, folders, mapping):
     """The class of each picture, by its name; those that the mapping leaves out are not there."""
-    mapping = {str(folder): title for folder, title in (mapping or {}).items()}
+    plain = functools.partial(unicodedata.normalize, "NFC")  # an accent can be stored in two ways
+    folders = {name: plain(folder) for name, folder in folders.items()}
+    mapping = {plain(str(folder)): title for folder, title in (mapping or {}).items()}
     there = sorted(set(folders.values()))
     if unknown := sorted(set(mapping) - set(there)):
         raise FergitError(f"{where}: images.classes names {unknown[0]!r}, which is no folder; there are {_some(there)}")
     classes = {name: mapping.get(folder, folder) for name, folder in folders.items()}
     classes = {name: title for name, title in classes.items() if title is not None}
     titles = sorted(set(classes.values()))
-    seen = {title: unicodedata.normalize("NFC", title).casefold().strip() for title in titles}
+    seen = {title: title.casefold().strip() for title in titles}
     alike = Counter(seen.values())
     if doubles := [title for title in titles if alike[seen[title]] > 1]:
         first, second, *_ = sorted(doubles, key=lambda title: (seen[title], title))
         folder = next(folder for folder in there if mapping.get(folder, folder) == first)
         raise FergitError(
-            f"{where}: classes {first!r} and {second!r} look the same but for case, spaces or accents; to make them "
-            f"one write images.classes: {{{folder!r}: {second!r}}}"
+            f"{where}: classes {first!r} and {second!r} look the same but for case or spaces; to make them one "
+            f"write images.classes: {{{folder!r}: {second!r}}}"
         )
     if not FEWEST <= len(titles) <= MOST:
         said = f"{len(titles)} classes ({_some(titles)})" if len(titles) != 1 else f"1 class ({titles[0]})"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import threading
 
 import cv2
@@ -97,6 +98,9 @@ if hasattr(os, "register_at_fork"):
 @contextlib.contextmanager
 def quiet():
     """Drop what OpenCV's decoders write to the process's standard error past Python."""
+    if sys.stderr is None:  # closed: 2 may be another file's number
+        yield
+        return
     with _Silence.lock:
         if not _Silence.wanted:
             _Silence.stderr = os.dup(2)

@@ -68,12 +68,12 @@ def fetch(dataset, settings):
     with _new_folder(paths.RAW / dataset) as folder:
         # All are looked for before one is read, which may take a while.
         there = [(source, find(source, settings["fetch"]["download"])) for source in SOURCES.get(kind, (dataset,))]
-        several = []
+        several, lost = [], []
         for source, path in there:
             with _naming(path or source, "read"):
-                faces, differs, *lost = (
-                    _draw(settings["fetch"]["draw"]) if path is None else _read(source, path, dataset, own)
-                )
+                read = _draw(settings["fetch"]["draw"]) if path is None else _read(source, path, dataset, own)
+                faces, differs, *unusable = read
+                lost += sum(unusable, [])  # pictures of the user's own
                 entry = {"source": source, "images": len(faces), "counts": faces.counts()}
                 entries.append(entry | (_of_file(path) if path and path.is_file() else {}))
             differences += [f"{source}: {sentence}" for sentence in differs]
@@ -86,9 +86,13 @@ def fetch(dataset, settings):
         with _naming(paths.RAW / dataset, "written"):
             write_arrays(folder / FACES, **arrays, classes=np.array(faces.classes))
             write_json(folder / "manifest.json", manifest)
-            if lost and lost[0]:  # pictures of the user's own
-                write_text(folder / LEFT_OUT, "".join(f"{name}\n" for name in lost[0]))
+            if lost:
+                write_text(folder / LEFT_OUT, "".join(f"{name}\n" for name in lost))
     _say(manifest, kind)
+    if lost:
+        print(
+            f"{dataset}: {paths.relative(paths.RAW / dataset / LEFT_OUT)} lists all of these pictures", file=sys.stderr
+        )
     return manifest
 
 

@@ -98,6 +98,11 @@ def with_validation(split, labels, held_out, seed, classes=None):
     Without a test part, the source's validation part is the test.
     """
     split = np.array(split, dtype="U10")
+    if not (split == "test").any():
+        split[split == "validation"] = "test"
+    rows = np.flatnonzero(split == "train")
+    if len(rows) in (0, len(split)):
+        return stratified_two_step(labels, held_out, seed, classes)
     for part in np.unique(split):
         for label, name, size in _sizes(labels, classes):
             if size and not (labels[split == part] == label).any():
@@ -105,11 +110,6 @@ def with_validation(split, labels, held_out, seed, classes=None):
                     f"split: the folder {part} has no image of class {name}, and others have {size}; add some, leave "
                     "the class out by images.classes, or split all folders again by split.protocol"
                 )
-    if not (split == "test").any():
-        split[split == "validation"] = "test"
-    rows = np.flatnonzero(split == "train")
-    if len(rows) in (0, len(split)):
-        return stratified_two_step(labels, held_out, seed, classes)
     if not (split == "validation").any():
         _, held = _two(rows, labels, max(1, round(held_out * len(rows))), seed, classes)
         split[held] = "validation"
@@ -122,8 +122,8 @@ def _two(rows, labels, second, seed, classes, rule="sklearn"):
     for label in np.flatnonzero(sizes == 1):
         name = classes[label] if classes else label
         raise FergitError(
-            f"split: class {name} has 1 image left for two parts, which need one each; it needs more images, or "
-            "validation and test larger shares"
+            f"split: class {name} has 1 image left for two parts, which need one each; add images, or make the "
+            "shares of validation and test larger"
         )
     first, needed = len(rows) - second, np.count_nonzero(sizes)
     if min(first, second) < needed:

@@ -18,8 +18,10 @@ def class_sizes(faces):
     """Images by class and part: DataFrame of int, a row for each class and one for all, with a last column ``all``."""
     classes = pd.Categorical.from_codes(faces.labels, list(faces.classes))
     parts = pd.Categorical(faces.split, list(PARTS))
-    table = pd.crosstab(classes, parts, dropna=False, margins=True, margins_name="all")
+    table = pd.crosstab(classes, parts, dropna=False)
     table.index, table.columns = table.index.astype(str), table.columns.astype(str)
+    table["all"] = table.sum(axis=1)
+    table.loc["all"] = table.sum()
     return table.rename_axis(index="class", columns=None)
 
 

@@ -79,20 +79,20 @@ def reliability(table, network):
 
 
 def learning(histories):
-    """Training and validation accuracy by epoch, a panel each: the mean over a network's seeds, and their range.
+    """Training and validation accuracy by epoch, a panel each, a line for each network and seed.
 
     `histories` are tables with network, seed, epoch, accuracy and val_accuracy.
     """
     names = {"accuracy": "training, as augmented, with dropout", "val_accuracy": "validation"}
     table = pd.concat(histories).rename(columns=names)
-    seeds, known = table["seed"].nunique(), set(table["network"]) <= NETWORKS.keys()
-    legend = f"mean and range\nof {seeds} seeds" if seeds > 1 else "network"
-    look = {"height": 3.6, "aspect": 1.3, "errorbar": ("pi", 100), "facet_kws": {"despine": False}}
+    known = set(table["network"]) <= NETWORKS.keys()
+    look = {"height": 3.6, "aspect": 1.3, "units": "seed", "estimator": None, "facet_kws": {"despine": False}}
     look["palette"] = NETWORKS if known else sns.color_palette()[2 : 2 + table["network"].nunique()]
     look |= {"marker": "o"} if table["epoch"].max() < 30 else {}  # a line of one epoch would not be seen
-    table = table.rename(columns={"network": legend}).melt([legend, "epoch"], [*names.values()], "part", "share")
+    look |= {"alpha": 0.7, "linewidth": 1} if table["seed"].nunique() > 1 else {}
+    table = table.melt(["network", "seed", "epoch"], [*names.values()], "part", "share")
     with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
-        grid = sns.relplot(table, x="epoch", y="share", hue=legend, col="part", kind="line", **look)
+        grid = sns.relplot(table, x="epoch", y="share", hue="network", col="part", kind="line", **look)
     grid.set_axis_labels("epoch", "accuracy").set_titles("{col_name}")
     for ax in grid.axes.flat:  # each fills its axis
         percent_ticks(ax.yaxis)

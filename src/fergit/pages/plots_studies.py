@@ -32,7 +32,7 @@ def study(trainings, found):
         if several:
             ax.plot(at.ravel(), table.to_numpy().ravel(), marker="o", **look)
             mean = f"{name}, mean of {table.shape[1]} runs"
-            ax.plot(at.mean(axis=1), table.mean(axis=1), **look | {"marker": "_", "markersize": 24, "label": mean})
+            ax.plot(at.mean(axis=1), table.mean(axis=1), **look | {"marker": "_", "markersize": 11, "label": mean})
         else:
             share, n_test = runs["accuracy"], runs["n_test"]  # in the variants' order
             ends = halves(share, *wilson(n_test * share, n_test, found["confidence_level"]))
@@ -54,7 +54,7 @@ def study(trainings, found):
     ax.set_title(present.title(found["dataset"]))
     width = max(6, 48 // len(variants))
     ax.set_xticks(range(len(variants)), [textwrap.fill(name.replace("_", " "), width) for name in variants])
-    ax.set_xlim(-0.5, len(variants) - 0.5)
+    ax.set_xlim(-0.6, len(variants) - 0.4)
     ax.yaxis.set_major_locator(MaxNLocator("auto", steps=ROUND))
     percent_ticks(ax.yaxis)
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))

@@ -55,6 +55,7 @@ def comparisons(found):
                 "compared": f"{two['second']} minus {two['first']}",
                 "points": points(two["difference"]),
                 "interval": points_interval(two["low"], two["high"]),
+                **({"by seed": ", ".join(map(points, two["per_seed"]))} if len(two["per_seed"]) > 1 else {}),
                 **({name: two[name] for name in ("higher", "equal", "lower")} if has_splits(found) else {}),
             }
         ]
@@ -77,13 +78,13 @@ def splits(found):
 
 
 def _spread_over_splits(draws):
-    counts = {"below": "below", "equal": "equal to", "above": "above"}
+    counts = {} if draws["below"] is None else {"below": "below", "equal": "equal to", "above": "above"}
     return {
         "mean of the splits": percent(draws["mean"]),
         "sd": spread(draws["sd"]),
         "lowest": percent(draws["lowest"]),
         "highest": percent(draws["highest"]),
-        **{f"splits {how} the paper": "–" if draws[key] is None else str(draws[key]) for key, how in counts.items()},
+        **{f"splits {how} the paper": str(draws[key]) for key, how in counts.items()},
     }
 
 
@@ -129,7 +130,7 @@ def _result(found):
             return FAILED
         ends = (percent(end(row["mean"] for row in sound)) for end in (min, max))
         chosen = max(sound, key=lambda row: row["validation"])
-        return f"{' to '.join(ends)}; best on validation: {chosen['variant']}, {percent(chosen['mean'])}"
+        return f"{' to '.join(ends)}; best on validation: {chosen['variant']} (test {percent(chosen['mean'])})"
     return "; ".join(
         f"{row['variant']}{', ' + row['network'] if several else ''}: "
         + (FAILED if row["failed"] else percent(row["mean"]))

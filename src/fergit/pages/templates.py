@@ -47,8 +47,10 @@ def fill(folder, name, values):
 
 def _where(rows, **wanted):
     """The one row that has these values, such as ``variant="without"``."""
-    [row] = [row for row in rows if wanted.items() <= row.items()]
-    return row
+    found = [row for row in rows if wanted.items() <= row.items()]
+    if len(found) != 1:
+        raise FergitError(f"{len(found)} rows have {wanted}; needed: one")
+    return found[0]
 
 
 def _verdict(entry):

@@ -27,15 +27,16 @@ ALLOWED = {  # where pydantic's words are those of Python
     "finite_number": "a number",
     "string_too_short": "text of at least one sign",
 }
+INDENTED = "is not indented like the lines before it"
 MISTAKES = {  # in YAML: what of the parser's words shows one, and ours
     "'\\t'": "has a tab; write spaces",
     "unknown escape": "has a backslash in double quotes; write single quotes",
     "expected ',' or": "opens a bracket or brace that is not closed",
     "end of stream": "opens a quote that is not closed",
     "could not find expected ':'": "has no colon with a space after it",
-    "<block end>": "is not indented like the lines before it, or the line before it has no space after its colon",
-    "mapping values": "is not indented like the lines before it, or has a second colon (put such text in quotes), or "
-    "the line before it has no space after its colon",
+    "<block end>": f"{INDENTED}, or the line before it has no space after its colon",
+    "mapping values": f"{INDENTED}, or has a second colon (put such text in quotes), or the line before it has no "
+    "space after its colon",
 }
 
 
@@ -61,6 +62,11 @@ def _mistake(text):
                 n for n, other in enumerate(before, 1) if other[error.problem_mark.column :].startswith(f"{key[1]}:")
             ]
             return f"{line + 1}: {key[1]} stands there twice{f', first in line {same[-1]}' if same else ''}; keep one"
+        begins = error.context_mark.line if error.context_mark else None
+        if "expected ',' or" in problem and begins == line and "got ':'" in problem:
+            return f"{line + 1}: lacks a comma within its brackets or braces"
+        if "<block end>" in problem and text.splitlines()[line : line + 1][0][: error.problem_mark.column].strip():
+            return f"{line + 1}: goes on after a closing quote or bracket; within '...' an apostrophe is written ''"
         for words, ours in MISTAKES.items():
             if words in problem:
                 begun = error.context_mark if "opens" in ours or "has no colon" in ours else error.problem_mark
@@ -84,11 +90,11 @@ def explain(error, section_at, where=()):
     if unknown:
         section = section_at(where[:-1])
         known = list(section) if isinstance(section, tuple) else list(section.model_fields)
-        if first["input"] is None and len(where) == 1 and isinstance(where[0], str):
-            return f"{key} is empty; its lines stand below it, indented"
-        if isinstance(where[-1], int) and len(where) > 1:
-            return f"unknown key {key}; a number has a point, not a comma, as in 0.2"
         near = difflib.get_close_matches(str(where[-1])[:LONGEST], known, 1, 0.5)
+        if first["input"] is None and len(where) == 1 and not near:
+            return f"{key} is empty; indent the lines that belong to it"
+        if first["input"] is None and isinstance(where[-1], int):  # {held_out: 0,2}
+            return f"unknown key {key}; a number has a point, not a comma, as in 0.2"
         return f"unknown key {key}; " + (f"did you mean {near[0]}?" if near else f"allowed: {', '.join(known)}")
     if kind == "missing":
         return f"{key} is missing"
@@ -110,6 +116,8 @@ def shown(value):
     if value is None or isinstance(value, bool):
         return {None: "empty", True: "true", False: "false"}[value]
     try:
-        return f"'{plain(value[:80])}'" if isinstance(value, str) else plain(SHOWN.repr(value))
+        if isinstance(value, str):  # as it was typed, so without Python's doubled backslashes
+            return f"'{plain(value[:80])}{'...' if len(value) > 80 else ''}'"
+        return plain(SHOWN.repr(value))
     except ValueError:  # Python writes out no number of more than 4,300 digits
         return f"a number of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"

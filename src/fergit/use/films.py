@@ -81,12 +81,13 @@ class Film:
             if not ADDRESS.match(source):
                 raise FergitError(f"{self.name}: no address; it must begin with rtsp://, rtsps://, http:// or https://")
         else:
-            if not source.is_file():
+            try:
+                size = source.stat().st_size if source.is_file() else None
+            except OSError as error:
+                raise FergitError(f"{source}: {error.strerror}") from None
+            if size is None:
                 raise FergitError(f"{source}: no such file")
-            self.name, self.problem = (
-                str(source),
-                "not a film that can be read" if source.stat().st_size else "is empty",
-            )
+            self.name, self.problem = str(source), "not a film that can be read" if size else "is empty"
         if not self._open():
             raise FergitError(f"{self.name}: {self.problem}")
         width, height = self.capture.get(cv2.CAP_PROP_FRAME_WIDTH), self.capture.get(cv2.CAP_PROP_FRAME_HEIGHT)

@@ -1,5 +1,6 @@
 """Where results are written: never over what is read, over one another, or over what an earlier run did not write."""
 
+import errno
 import os
 import re
 import stat
@@ -12,6 +13,12 @@ from fergit.core.files import write_atomically
 MARK = b"\nwritten by fergit's predict.py\n"  # the end of every picture and film of ours
 FIELDS = ("file", "frame", "seconds", "face", "person", "x", "y", "width", "height", "tilt", "confidence", "label")
 STARTS = (",".join(FIELDS[:4]).encode(), b'[\n{"file": ', b"[]\n")  # of our tables and JSON
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # errors that the next file will meet, too
+
+
+class NothingRead(Exception):
+    """Of all that was named nothing could be read: what an earlier run wrote stays."""
 
 
 def is_ours(path):
@@ -66,7 +73,7 @@ def some_path(text):
 
 
 def unwritable(error: OSError, options) -> str:
-    """A line on an error of writing: the file as the user named it; where it says none, all that the command writes."""
+    """A line on an error of the system: the file, not the partial one; where it names none, all that is written."""
     named = (getattr(options, name) for name in ("csv", "json", "timeline", "annotated"))
     several = " or ".join(str(path) for path in named if path) or "standard output"
     name = re.sub(r"\.([^/\\]+)\.\d+\.partial$", r"\1", str(error.filename or several))

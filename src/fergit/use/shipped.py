@@ -41,6 +41,7 @@ def find(network: str | Path, suffix=".onnx") -> Path:
     for path in (Path(network), Path(f"{stem}{suffix}"), paths.MODELS / f"{stem}{suffix}"):
         if os.path.isfile(path) and path.suffix not in {".npz", ".onnx"} - {suffix}:
             return path
+    path = Path(network) if os.path.dirname(network) else path
     there = sorted(other.stem for other in paths.MODELS.glob(f"*{suffix}") if not other.stem.startswith("face-"))
     raise FergitError(
         f"{paths.relative(path)}: no such file; models/ has {', '.join(there) or 'none'}; "
