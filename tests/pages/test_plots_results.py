@@ -51,14 +51,14 @@ def test_roc_and_reliability():
 
 @pytest.mark.parametrize("seeds", [1, 10])
 @pytest.mark.parametrize("epochs", [1, 40])
-def test_learning_fills_its_axis_and_has_one_line_a_network(seeds, epochs):
+def test_learning_fills_its_axis_and_has_one_line_a_run(seeds, epochs):
     rows = [(name, seed, epoch) for name in ("basic", "residual") for seed in range(seeds) for epoch in range(epochs)]
     table = pd.DataFrame(rows, columns=["network", "seed", "epoch"])
     table["accuracy"] = table["val_accuracy"] = 0.5 + 0.2 * table["epoch"] / max(1, epochs - 1) + 0.001 * table["seed"]
     figure = plots_results.learning([table])
     assert {"basic", "residual", "validation"} <= set(texts(figure))
     validation = figure.axes[1]
-    assert len(validation.lines) == 2 and np.diff(validation.get_ylim())[0] < 0.3
+    assert len(validation.lines) == 2 * seeds and np.diff(validation.get_ylim())[0] < 0.3
 
 
 def test_figures_of_leaks(tmp_path, monkeypatch):
