@@ -7,7 +7,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import write_text
 from fergit.pages import templates, values
-from fergit.pages.present import TITLES
+from fergit.pages.present import TITLES, title
 
 
 def write():
@@ -33,8 +33,11 @@ def texts():
     if "README.md" not in names:
         raise FergitError("docs/templates/README.md: no such file; `git checkout docs/templates` brings it back")
     known = values.collect()
-    kept = sorted(path.parent.name for path in paths.RESULTS.glob("*/README.md"))  # folders with a page of their own
-    known |= {"folders": _folders(["reconstruction", *known["reports"]]), "kept": kept}
+    kept = sorted(paths.RESULTS.glob("*/README.md"))  # folders with a page of their own
+    known["kept"] = {
+        path.parent.name: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for path in kept
+    }
+    known["folders"] = _folders(["reconstruction", *known["reports"]], known["studies"])
     return {name: re.sub(r"\n{3,}", "\n\n", templates.fill(folder, name, known)) for name in names}
 
 
@@ -43,12 +46,15 @@ def _current(name):
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
-def _folders(first):
+def _folders(first, studies):
     """The executed notebooks by folder of results, those of `first` before the others: title and address of each."""
     names = {path.relative_to(paths.RESULTS).parts[0] for path in _notebooks(paths.RESULTS)} - {"reports"}
     order = sorted(names, key=lambda name: (first.index(name) if name in first else len(first), name))
-    both = {name: _notebooks(paths.RESULTS / name) + _notebooks(paths.report(name)) for name in order}
-    return {name: {path.relative_to(paths.RESULTS).as_posix(): _title(path) for path in both[name]} for name in both}
+    found = {name: _notebooks(paths.RESULTS / name) + _notebooks(paths.report(name)) for name in order}
+    return {
+        name: {path.relative_to(paths.RESULTS).as_posix(): _title(path, studies) for path in several}
+        for name, several in found.items()
+    }
 
 
 def _notebooks(folder):
@@ -56,14 +62,16 @@ def _notebooks(folder):
     return sorted(found, key=lambda path: (path.name, path.parts))
 
 
-def _title(path):
-    """The notebook's own title, and what of the data set it is about."""
+def _title(path, studies):
+    """The notebook's own title and what of the data set it is about; of a study, its data set and its question."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         titles = ["".join(cell["source"]).partition("\n")[0] for cell in cells if cell["cell_type"] == "markdown"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FergitError(f"{paths.relative(path)}: not a notebook ({type(error).__name__}); `dvc repro` it") from None
-    parts = path.relative_to(paths.RESULTS).parts[1:-1]
+    kind, *parts, _ = path.relative_to(paths.RESULTS).parts
+    if kind == "studies" and parts[0] in studies:
+        return f"{title(studies[parts[0]]['dataset'])}: {studies[parts[0]]['question']}"
     about = [TITLES.get(part, part.replace("-", " ")) for part in parts if not part[0].isdigit()]  # not 02-train/
-    title = titles[0].lstrip("# ") if titles else path.stem
-    return f"{title}{'' if title.endswith('?') else ':'} {', '.join(about)}" if about else title
+    heading = titles[0].lstrip("# ") if titles else path.stem
+    return f"{heading}{'' if heading.endswith('?') else ':'} {', '.join(about)}" if about else heading

@@ -70,7 +70,7 @@ def shares(found):
         axes.hlines(at + 0.2, fresh["least"], fresh["most"], color="0.45")
         axes.plot(fresh["share"][ALL], at + 0.2, "s", color="0.45", label=label)
         if one["share"][ALL] is not None:
-            axes.plot(one["centre"][ALL], at, "D", color="#B5483A", label="centre map, spread alike")
+            axes.plot(one["centre"][ALL], at, "D", color="#B5483A", label="center map, spread alike")
             axes.hlines(at - 0.2, one["low"] or one["share"][ALL], one["high"] or one["share"][ALL], color=plots.OURS)
             axes.plot(one["share"][ALL], at - 0.2, "o", color=plots.OURS, label="trained network")
     axes.axvline(found["area"][ALL], color="0.2", linestyle="--", linewidth=1, label="area of the regions")

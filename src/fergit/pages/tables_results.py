@@ -168,7 +168,7 @@ def maps_table(found):
                 "layer": one["layer"],
                 "share in the regions": _share(one),
                 "their area": percent(found["area"][ALL]),
-                "centre map": percent(one["centre"][ALL]),
+                "center map": percent(one["centre"][ALL]),
                 "untrained: mean (range)": with_interval(fresh["share"][ALL], fresh["least"], fresh["most"]),
                 "untrained with as much": f"{fresh['as_much']} of {fresh['networks']}",
                 "maps of zeros": f"{one['empty']:,} of {one['images']:,}",
@@ -180,7 +180,7 @@ def maps_table(found):
 
 
 def regions_table(found):
-    """How many times its area each region has of the maps, the centre map and the untrained networks' maps."""
+    """How many times its area each region has of the maps, the center map and the untrained networks' maps."""
     rows = {}
     for one in found["sizes"]:
         all_three = one["share"], one["centre"], one["untrained"]["share"]
