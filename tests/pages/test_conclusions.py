@@ -1,5 +1,6 @@
 """The last words of the notebooks, on made-up results and on the committed ones."""
 
+import pandas as pd
 import pytest
 
 from fergit.analysis.leaks import ANOTHER, EXACT, NEITHER, SAME
@@ -26,6 +27,22 @@ def claims(**verdicts):
     return [{"id": f"fergit-{name.replace('_', '-')}", "verdict": verdict} for name, verdict in verdicts.items()]
 
 
+def test_of_an_evaluation():
+    found = {"n_test": 99, "accuracy": {"mean": 0.72, "per_seed": [0.71, 0.73], "ci90": [0.7, 0.74]}}
+    per_class = pd.DataFrame({"recall": [0.4, 0.9]}, ["fear", "happy"])
+    confused = pd.DataFrame({"class": ["fear"], "predicted": ["sad"], "images": [3], "share": [0.3]})
+    assert conclusions.evaluation(found, per_class, confused, 0.9).splitlines() == [
+        "- The network is correct on 72.0 % (70.0–74.0) of 99 test images, the mean of 2 runs.",
+        "- It finds 40.0 % of *fear* and 90.0 % of *happy*: the hardest and the easiest class.",
+        "- Its most frequent confusion: it takes 30.0 % of *fear* for *sad*.",
+    ]
+    found["accuracy"]["per_seed"] = [0.72]
+    assert conclusions.evaluation(found, per_class, confused[:0], 0.9).splitlines() == [
+        "- The network is correct on 72.0 % (70.0–74.0) of 99 test images.",
+        "- It finds 40.0 % of *fear* and 90.0 % of *happy*: the hardest and the easiest class.",
+    ]
+
+
 def test_of_a_report():
     found = {
         "dataset": "fergit",
@@ -41,13 +58,12 @@ def test_of_a_report():
     assert conclusions.report(found).splitlines() == [
         "- The accuracy of the basic network is 72.0 % (70.0–74.0). The paper has 74 %: reproduced.",
         "- The accuracy of the residual network is 71.0 % (69.0–73.0). The paper has 75 %: inconclusive.",
-        "- The residual blocks change it by −1.0 points (−1.8 to −0.2), significant. By seed it is −1.0, −1.0.",
+        "- The residual blocks change it by −1.0 points (−1.8 to −0.2), significant over images. By seed "
+        "it is −1.0, −1.0.",
         "- Of the paper's numbers, 3 can be compared here: 1 reproduced, 0 not reproduced, 2 inconclusive.",
     ]
     found["comparison"] = change(-0.018, 0.002) | {"mcnemar": [{}]}
-    assert "- The residual blocks change it by −0.8 points (−1.8 to +0.2), not significant.\n" in conclusions.report(
-        found
-    )
+    assert "by −0.8 points (−1.8 to +0.2), not significant over images.\n" in conclusions.report(found)
     found["models"]["residual"], found["claims"] = entry(0.2, failed=[1]), []
     assert conclusions.report(found).splitlines() == [
         "- The accuracy of the basic network is 72.0 % (70.0–74.0).",
@@ -56,13 +72,15 @@ def test_of_a_report():
 
 
 def variant(name, validation, network="residual", failed=0):
-    return {"variant": name, "network": network, "validation": validation, "failed": failed}
+    named = {"happy": 1.2, "sad": 0.9, "fear": None}  # of fear there is no image
+    return {"variant": name, "network": network, "validation": validation, "failed": failed, "named": named}
 
 
 def test_of_a_study_of_a_setting():
     found = {
         "confidence_level": 0.95,
         "draws": {},
+        "paper": {"residual": {"named": {"happy": 1.0, "sad": 1.0, "fear": 0.7}}, "basic": None},
         "variants": [
             *(variant("6", 0.699), variant("5", 0.713), variant("7", 0.9, failed=1)),
             *(variant(name, 1.0, "basic") for name in "65"),
@@ -75,14 +93,21 @@ def test_of_a_study_of_a_setting():
     assert conclusions.study(found).splitlines() == [
         "- Training of the residual network failed with 1 of 3 variants.",
         "- The highest validation accuracy of the residual network is 71.3 %: *5*.",
-        "- *5* instead of *6* changes the accuracy on test images by +2.6 points (+1.2 to +4.0), significant.",
+        "- How often it names a class for each image of it differs from the paper's table, in the mean of the classes, "
+        "by 0.15 (*6*), 0.15 (*5*).",
+        "- *5* instead of *6* changes the accuracy on test images by +2.6 points (+1.2 to +4.0), significant over "
+        "images.",
         "- The highest validation accuracy of the basic network is 100.0 %: *6* and *5*.",
-        "- *5* instead of *6* changes the accuracy on test images by +1.0 points (−3.0 to +5.0), not significant.",
+        "- *5* instead of *6* changes the accuracy on test images by +1.0 points (−3.0 to +5.0), not significant "
+        "over seeds.",
+        "- These differences are of one seed. With others they may be otherwise.",
     ]
+    found["against_first"][0]["over_seeds"] = (0.01, 0.05)
+    assert "one seed" not in conclusions.study(found)
 
 
 def draws(mean, failed=0, splits=10, paper=(None, None, None)):
-    ends = {"lowest": 0.6, "highest": 0.8, "draws": splits, "trainings": splits, "failed": failed}
+    ends = {"lowest": 0.6, "highest": 0.8, "draws": splits, "trainings": splits, "failed": failed, "people": 118}
     return ends | accuracy(mean) | {"accuracy": mean} | dict(zip(("below", "equal", "above"), paper, strict=True))
 
 
@@ -98,8 +123,8 @@ def test_of_a_study_of_splits():
         "- The accuracy of the residual network over all tests is 74.0 % (72.0–76.0); single splits have 60.0 % to "
         "80.0 %.",
         "- The paper's 97 % is above 2 of the 10 splits, below 7, equal to 1, all in whole percents.",
-        "- The residual network differs from the basic one by +2.4 points (+0.1 to +4.7), significant. By seed it is "
-        "+3.9, +0.9.",
+        "- The residual network differs from the basic one by +2.4 points (+0.1 to +4.7), significant over persons. By "
+        "seed it is +3.9, +0.9.",
     ]
     found = {"draws": {"residual": draws(0.7, failed=3)}, "networks": None, "paper": {"residual": None}}
     assert conclusions.study(found) == "- Training of the residual network failed 3 of 10 times."

@@ -13,7 +13,7 @@ from fergit.core.predictions import read_predictions, seeds_of
 
 TRAINING = (  # keys of training.json that are read
     *("trained", "epochs_run", "best_epoch", "train_accuracy", "validation_accuracy", "prior_val_accuracy"),
-    *("n_train", "parameters", "network", "train"),
+    *("n_train", "parameters", "trainable_parameters", "network", "train"),
 )
 HISTORY = {"epoch": int, "accuracy": float, "val_accuracy": float}  # of history.csv
 PAIR = ("basic", "residual")  # compared as in the paper: what do the residual blocks add?
@@ -95,6 +95,7 @@ def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
                 for name in ("accuracy", "macro_f1")
             },
             **{name: found[name] for name in ("train_accuracy", "n_test", "parameters", "seeds")},
+            "trainable_parameters": next(iter(outcome.trainings.values()))["trainable_parameters"],
             "paper_accuracy": paper and paper["accuracy"],
             "failed_seeds": [seed for seed, success in found["trained"].items() if not success],
             "epochs_run": [training["epochs_run"] for training in outcome.trainings.values()],

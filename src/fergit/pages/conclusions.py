@@ -1,12 +1,33 @@
-"""What is seen, in a few sentences: the ends of the notebooks on reports, studies, leaks and Grad-CAM, as Markdown.
+"""What is seen, in a few sentences: the ends of the notebooks that read results, as Markdown.
 
-Each function takes what report.json or metrics.json holds.
+`found` is what report.json or metrics.json holds.
 """
 
+from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import ANOTHER, NEAR, NEITHER, SAME
 from fergit.analysis.regions import ALL
-from fergit.pages.present import gain, gains, percent, points, score, title
+from fergit.pages.present import counted, gain, gains, percent, points, score, title, with_interval
 from fergit.pages.tables_studies import has_splits
+
+
+def evaluation(found, per_class, confused, level):
+    """The accuracy, the classes that are found least and most often, and the most frequent confusion.
+
+    `per_class` is of `metrics.per_class`, `confused` of `metrics.most_confused`, `level` the confidence level.
+    """
+    entry, recalls = found["accuracy"], per_class["recall"]
+    runs = f", the mean of {len(entry['per_seed'])} runs" if len(entry["per_seed"]) > 1 else ""
+    correct = with_interval(entry["mean"], *entry[interval_key(level)])
+    least, most = (f"{percent(recalls[name])} of *{name}*" for name in (recalls.idxmin(), recalls.idxmax()))
+    lines = [
+        f"The network is correct on {correct} of {counted(found['n_test'], 'test image')}{runs}.",
+        f"It finds {least} and {most}: the hardest and the easiest class.",
+        *(
+            f"Its most frequent confusion: it takes {percent(row.share)} of *{row['class']}* for *{row.predicted}*."
+            for _, row in confused.head(1).iterrows()
+        ),
+    ]
+    return _list(lines)
 
 
 def report(found):
@@ -21,7 +42,9 @@ def report(found):
         lines.append(f"The accuracy of the {model} network is {score(entry['accuracy'])}.{paper}")
     if (change := found["comparison"]) and not any(entry["failed_seeds"] for entry in found["models"].values()):
         by_seed = f" By seed it is {gains(found['models'])}." if len(change["mcnemar"]) > 1 else ""
-        lines.append(f"The residual blocks change it by {gain(change, ' points')}, {_significance(change)}.{by_seed}")
+        lines.append(
+            f"The residual blocks change it by {gain(change, ' points')}, {_significance(change, 'images')}.{by_seed}"
+        )
     counts = {name: [*verdicts.values()].count(name) for name in ("reproduced", "not reproduced", "inconclusive")}
     if judged := sum(counts.values()):
         each = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -48,7 +71,8 @@ def _of_splits(found):
             yield f"The paper's {percent(found['paper'][network]['accuracy'], 0)} is {where}, all in whole percents."
     if two := found["networks"]:
         by_seed = f" By seed it is {', '.join(map(points, two['per_seed']))}." if len(two["per_seed"]) > 1 else ""
-        change = f"{gain(two, ' points')}, {_significance(two)}"
+        over = "persons" if all(one["people"] for one in found["draws"].values()) else "images"
+        change = f"{gain(two, ' points')}, {_significance(two, over)}"
         yield f"The {two['second']} network differs from the {two['first']} one by {change}.{by_seed}"
 
 
@@ -62,12 +86,21 @@ def _of_a_setting(found):
             best = max(row["validation"] for row in sound)
             names = " and ".join(f"*{row['variant']}*" for row in sound if row["validation"] == best)
             yield f"The highest validation accuracy of the {network} network is {percent(best)}: {names}."
+            if paper := found["paper"][network]:
+                apart = (f"{_apart(row['named'], paper['named']):.2f} (*{row['variant']}*)" for row in sound)
+                yield (
+                    "How often it names a class for each image of it differs from the paper's table, in the mean of "
+                    f"the classes, by {', '.join(apart)}."
+                )
         for row in (row for row in found["against_first"] if row["network"] == network):
             sure = "" if row["p_holm"] < 1 - found["confidence_level"] else "not "
+            over = "seeds" if row["over_seeds"] else "images"
             yield (
                 f"*{row['variant']}* instead of *{own[0]['variant']}* changes the accuracy on test images by "
-                f"{gain(row, ' points')}, {sure}significant."
+                f"{gain(row, ' points')}, {sure}significant over {over}."
             )
+    if any(not row["over_seeds"] for row in found["against_first"]):
+        yield "These differences are of one seed. With others they may be otherwise."
 
 
 def leaks(found):
@@ -103,9 +136,15 @@ def gradcam(found):
     return _list(lines) or "There are too few maps to tell."
 
 
-def _significance(difference):
-    """Whether the interval of a difference leaves out 0."""
-    return "significant" if difference["low"] > 0 or difference["high"] < 0 else "not significant"
+def _significance(difference, over):
+    """Whether the interval of a difference leaves out 0, and what it is over."""
+    return f"{'' if difference['low'] > 0 or difference['high'] < 0 else 'not '}significant over {over}"
+
+
+def _apart(ours, theirs):
+    """The mean distance of two dicts of numbers by class, without classes of which there is no image."""
+    known = [name for name in theirs if ours.get(name) is not None]
+    return sum(abs(ours[name] - theirs[name]) for name in known) / len(known)
 
 
 def _list(lines):

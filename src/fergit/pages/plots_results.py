@@ -50,13 +50,13 @@ def f1_per_class(table, network):
 def roc(curves, areas):
     """One-vs-rest ROC curves of `metrics.roc_curves`, with the area under each in the legend."""
     palette = sns.color_palette("colorblind")
-    colours, styles = [palette[i] for i in (0, 1, 2, 3, 4, 7, 9)], ("-", "--", "-.")  # not the pale ones
+    colours, styles = [palette[i] for i in (0, 1, 2, 3, 4, 7, 9)], ("-", "--", "-.", ":")  # not the pale ones
     figure, ax = plt.subplots(figsize=(6, 5.6))
     for number, (name, area) in enumerate(areas.dropna().items()):
         curve = curves[curves["class"] == name]
         look = {"color": colours[number % len(colours)], "ls": styles[number % len(styles)], "lw": 1.8}
         ax.plot(curve["fpr"], curve["tpr"], label=f"{name}  {area:.3f}", **look)
-    ax.plot([0, 1], [0, 1], color="0.6", lw=1, ls=":")
+    ax.plot([0, 1], [0, 1], color="0.6", lw=1)
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), xlabel="false positive rate", ylabel="true positive rate")
     ax.set_aspect("equal")
     ax.legend(title="area under the curve", loc="lower right", alignment="left")

@@ -87,6 +87,7 @@ def networks_table(report):
                 "failed": len(entry["failed_seeds"]),
                 "epochs run": ", ".join(map(str, entry["epochs_run"])),
                 "parameters": f"{entry['parameters']:,}",
+                "of these trainable": f"{entry['trainable_parameters']:,}",
             }
             for model, entry in report["models"].items()
         },
@@ -170,7 +171,7 @@ def maps_table(found):
                 "their area": percent(found["area"][ALL]),
                 "center map": percent(one["centre"][ALL]),
                 "untrained: mean (range)": with_interval(fresh["share"][ALL], fresh["least"], fresh["most"]),
-                "untrained with as much": f"{fresh['as_much']} of {fresh['networks']}",
+                "untrained with at least that": f"{fresh['as_much']} of {fresh['networks']}",
                 "maps of zeros": f"{one['empty']:,} of {one['images']:,}",
             }
             for one, fresh in ((one, one["untrained"]) for one in found["sizes"])

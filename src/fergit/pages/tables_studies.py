@@ -94,11 +94,20 @@ def has_splits(found):
 
 
 def named(found):
-    """How many validation images get a class's name for each image of it, by value; in the paper, test images."""
+    """How many validation images get a class's name for each image of it, by value or in the mean of several splits.
+
+    In the paper these are test images.
+    """
     columns = {(row["network"], row["variant"]): row["named"] for row in found["variants"]}
-    columns |= {(network, "paper"): paper["named"] for network, paper in found["paper"].items() if paper}
-    table = pd.DataFrame(columns).map("{:.2f}".format, na_action="ignore")
-    return table.rename_axis(columns=("network", found["vary"])).T
+    table = pd.DataFrame(columns)
+    if has_splits(found):
+        table = table.astype(float).T.groupby(level=0, sort=False).mean().T
+        table.columns = pd.MultiIndex.from_product(
+            [table.columns, [f"mean of {len(columns) // table.shape[1]} splits"]]
+        )
+    papers = {(network, "paper"): paper["named"] for network, paper in found["paper"].items() if paper}
+    table = table.join(pd.DataFrame(papers)) if papers else table
+    return table.map("{:.2f}".format, na_action="ignore").rename_axis(columns=("network", found["vary"])).T
 
 
 def overview(studies):
