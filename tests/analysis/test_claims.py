@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import EVALUATE
+from scipy import stats
 
 from fergit.analysis import claims, metrics
 from fergit.analysis.claims import Measured
@@ -159,6 +160,16 @@ def test_a_gain_of_one_point_cannot_be_told_from_none():
     share = 28 / 2465
     half = 1.96 * np.sqrt(2 * share * (1 - share) / 2465 + 0.01**2 / 3)
     assert (row["high"] - row["low"]) / 2 == pytest.approx(half, rel=0.01) and row["verdict"] == "inconclusive"
+
+
+def test_runs_that_agree_are_not_taken_for_certain():
+    """Three networks that name all 25 images correctly: s² is the binomial variance that r leaves to the runs."""
+    variance = 26 / 27 * (1 / 27) / 27
+    by_run = (1 - 0.4) * variance * 4 / 3
+    total = 0.4 * 2 * variance + by_run + 0.005**2 / 3
+    half = stats.t.ppf(0.975, 2 * (total / by_run) ** 2) * total**0.5
+    found = claims.interval(1.0, 25, Measured((1.0,) * 3, 25, 0.4))
+    assert found == pytest.approx((0, -half, half))
 
 
 def test_several_seeds_enter_the_interval():

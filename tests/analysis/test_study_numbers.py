@@ -122,6 +122,9 @@ def test_splits_are_summed_up_and_not_compared():
     assert found["networks"] is None  # there is one
     shown = tables_studies.splits(found)["basic"]
     assert (shown["accuracy over all tests"], shown["interval over"]) == ("66.7 % (33.3–100.0)", "2 persons")
+    for row, named in zip(found["variants"], (0.5, 1.25), strict=True):
+        row["named"]["x"] = named
+    assert tables_studies.named(found)["x"].to_dict() == {("basic", "mean of 2 splits"): "0.88"}
 
 
 def test_two_networks_are_compared_over_the_splits():

@@ -9,6 +9,8 @@ from fergit.analysis.regions import ALL
 from fergit.pages.present import counted, gain, gains, percent, points, score, title, with_interval
 from fergit.pages.tables_studies import has_splits
 
+ONE_SEED = "These are runs with one seed. With others the difference may be otherwise."
+
 
 def evaluation(found, per_class, confused, level):
     """The accuracy, the classes that are found least and most often, and the most frequent confusion.
@@ -18,15 +20,16 @@ def evaluation(found, per_class, confused, level):
     entry, recalls = found["accuracy"], per_class["recall"]
     runs = f", the mean of {len(entry['per_seed'])} runs" if len(entry["per_seed"]) > 1 else ""
     correct = with_interval(entry["mean"], *entry[interval_key(level)])
-    least, most = (f"{percent(recalls[name])} of *{name}*" for name in (recalls.idxmin(), recalls.idxmax()))
-    lines = [
-        f"The network is correct on {correct} of {counted(found['n_test'], 'test image')}{runs}.",
-        f"It finds {least} and {most}: the hardest and the easiest class.",
-        *(
-            f"Its most frequent confusion: it takes {percent(row.share)} of *{row['class']}* for *{row.predicted}*."
-            for _, row in confused.head(1).iterrows()
-        ),
-    ]
+    lines = [f"The network is correct on {correct} of {counted(found['n_test'], 'test image')}{runs}."]
+    if recalls.min() < recalls.max():
+        least, most = (
+            f"{percent(recall)} of {' and '.join(f'*{name}*' for name in recalls.index[recalls == recall])}"
+            for recall in (recalls.min(), recalls.max())
+        )
+        lines.append(f"It finds {least} and {most}.")
+    for row in confused.head(1).to_dict("records"):
+        taken = f"{percent(row['share'])} of *{row['class']}*, {counted(row['images'], 'image')}"
+        lines.append(f"The largest share of a class that it takes for another: {taken}, for *{row['predicted']}*.")
     return _list(lines)
 
 
@@ -37,8 +40,8 @@ def report(found):
         if entry["failed_seeds"]:
             lines.append(f"Training failed for the {model} network.")
             continue
-        verdict = verdicts.get(f"{found['dataset']}-{model}-accuracy")
-        paper = f" The paper has {percent(entry['paper_accuracy'], 0)}: {verdict}." if verdict else ""
+        paper, verdict = entry["paper_accuracy"], verdicts.get(f"{found['dataset']}-{model}-accuracy")
+        paper = f" The paper has {percent(paper, 0)}: {verdict}." if paper is not None and verdict else ""
         lines.append(f"The accuracy of the {model} network is {score(entry['accuracy'])}.{paper}")
     if (change := found["comparison"]) and not any(entry["failed_seeds"] for entry in found["models"].values()):
         by_seed = f" By seed it is {gains(found['models'])}." if len(change["mcnemar"]) > 1 else ""
@@ -62,10 +65,10 @@ def _of_splits(found):
         if one["failed"]:
             yield f"Training of the {network} network failed {one['failed']} of {one['trainings']} times."
             continue
-        ends = (
-            f"; single splits have {percent(one['lowest'])} to {percent(one['highest'])}" if has_splits(found) else ""
-        )
-        yield f"The accuracy of the {network} network over all tests is {score(one)}{ends}."
+        ends, over = "", "on the test images"
+        if has_splits(found):
+            ends, over = f"; single splits have {percent(one['lowest'])} to {percent(one['highest'])}", "over all tests"
+        yield f"The accuracy of the {network} network {over} is {score(one)}{ends}."
         if ends and one["below"] is not None:
             where = f"above {one['below']} of the {one['draws']} splits, below {one['above']}, equal to {one['equal']}"
             yield f"The paper's {percent(found['paper'][network]['accuracy'], 0)} is {where}, all in whole percents."
@@ -74,6 +77,8 @@ def _of_splits(found):
         over = "persons" if all(one["people"] for one in found["draws"].values()) else "images"
         change = f"{gain(two, ' points')}, {_significance(two, over)}"
         yield f"The {two['second']} network differs from the {two['first']} one by {change}.{by_seed}"
+        if len(two["per_seed"]) == 1 and not has_splits(found):
+            yield ONE_SEED
 
 
 def _of_a_setting(found):
@@ -89,18 +94,20 @@ def _of_a_setting(found):
             if paper := found["paper"][network]:
                 apart = (f"{_apart(row['named'], paper['named']):.2f} (*{row['variant']}*)" for row in sound)
                 yield (
-                    "How often it names a class for each image of it differs from the paper's table, in the mean of "
-                    f"the classes, by {', '.join(apart)}."
+                    f"How often it names a class of validation images is {', '.join(apart)} away from the paper's "
+                    "table of test images, on average over the classes."
                 )
         for row in (row for row in found["against_first"] if row["network"] == network):
             sure = "" if row["p_holm"] < 1 - found["confidence_level"] else "not "
-            over = "seeds" if row["over_seeds"] else "images"
+            over = "seeds" if row["seeds"] > 1 else "images"
+            without = row["seeds"] > 1 and not row["over_seeds"]  # two seeds have a test and no interval
             yield (
                 f"*{row['variant']}* instead of *{own[0]['variant']}* changes the accuracy on test images by "
-                f"{gain(row, ' points')}, {sure}significant over {over}."
+                f"{points(row['difference']) + ' points' if without else gain(row, ' points')}, "
+                f"{sure}significant over {over}."
             )
-    if any(not row["over_seeds"] for row in found["against_first"]):
-        yield "These differences are of one seed. With others they may be otherwise."
+    if any(row["seeds"] == 1 for row in found["against_first"]):
+        yield ONE_SEED
 
 
 def leaks(found):
@@ -110,13 +117,15 @@ def leaks(found):
         strata = {row["stratum"]: row for row in [*entry["copies"][NEAR[0]], *entry.get("labels", ())]}
         line = f"The accuracy of the {network} network is {percent(entry['accuracy'])}."
         if NEITHER in strata and len(entry["copies"][NEAR[0]]) > 1:
-            line += f" Without the copies that we found it is {score(strata[NEITHER])}."
+            line += f" On images without a copy in training, as far as we found them, it is {score(strata[NEITHER])}."
         if len(entry["sources"]) > 1:
             each = (f"{score(row)} on images from {title(row['stratum'])}" for row in entry["sources"])
             line += f" It is {' and '.join(each)}."
         if {SAME, ANOTHER} <= strata.keys():
-            line += f" Where most of FER+'s voters see the label it is {score(strata[SAME])}; where they see another "
-            line += f"expression, {score(strata[ANOTHER])}."
+            line += (
+                f" Where the label has the most votes of FER+ it is {score(strata[SAME])}; where another expression "
+            )
+            line += f"has, {score(strata[ANOTHER])}."
         lines.append(line)
     return _list(lines)
 
@@ -130,7 +139,7 @@ def gradcam(found):
         fresh, size = one["untrained"], f"{one['positions']}x{one['positions']}"
         both = f"{percent(one['share'][ALL])} of the trained network's maps and {percent(one['centre'][ALL])}"
         lines.append(
-            f"At {size} positions the regions hold {both} of the center map; untrained networks with as much: "
+            f"At {size} positions the regions hold {both} of the center map; untrained networks with at least as much: "
             f"{fresh['as_much']} of {fresh['networks']}."
         )
     return _list(lines) or "There are too few maps to tell."
@@ -144,7 +153,7 @@ def _significance(difference, over):
 def _apart(ours, theirs):
     """The mean distance of two dicts of numbers by class, without classes of which there is no image."""
     known = [name for name in theirs if ours.get(name) is not None]
-    return sum(abs(ours[name] - theirs[name]) for name in known) / len(known)
+    return sum(abs(ours[name] - theirs[name]) for name in known) / max(1, len(known))
 
 
 def _list(lines):

@@ -70,7 +70,7 @@ def _title(path, studies):
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FergitError(f"{paths.relative(path)}: not a notebook ({type(error).__name__}); `dvc repro` it") from None
     kind, *parts, _ = path.relative_to(paths.RESULTS).parts
-    if kind == "studies" and parts[0] in studies:
+    if kind == "studies" and parts and parts[0] in studies:
         return f"{title(studies[parts[0]]['dataset'])}: {studies[parts[0]]['question']}"
     about = [TITLES.get(part, part.replace("-", " ")) for part in parts if not part[0].isdigit()]  # not 02-train/
     heading = titles[0].lstrip("# ") if titles else path.stem

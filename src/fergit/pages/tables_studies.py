@@ -106,7 +106,7 @@ def named(found):
             [table.columns, [f"mean of {len(columns) // table.shape[1]} splits"]]
         )
     papers = {(network, "paper"): paper["named"] for network, paper in found["paper"].items() if paper}
-    table = table.join(pd.DataFrame(papers)) if papers else table
+    table = pd.concat([table, pd.DataFrame(papers)], axis=1) if papers else table
     return table.map("{:.2f}".format, na_action="ignore").rename_axis(columns=("network", found["vary"])).T
 
 
