@@ -57,7 +57,7 @@ def interval(paper, paper_n, measured, rounding=published.HALF_UNIT, level=0.95)
         images = [measured.variance if paper_variance is None else paper_variance, measured.variance]
     if measured.splits:
         spread, images = max(spread, images[0]), [0.0]
-    elif runs > 1 and not spread:  # few runs on few images agree by chance
+    elif not spread:  # few runs on few images agree by chance; one run has r = 1, and so nothing left
         spread = (1 - measured.correlation) * images[1]
     by_run = spread * (1 + 1 / runs)
     variance = measured.correlation * sum(images) + by_run + rounding**2 / 3

@@ -6,7 +6,7 @@
 from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import ANOTHER, NEAR, NEITHER, SAME
 from fergit.analysis.regions import ALL
-from fergit.pages.present import counted, gain, gains, percent, points, score, title, with_interval
+from fergit.pages.present import by_seed, counted, direction, gain, gains, percent, points, score, title, with_interval
 from fergit.pages.tables_studies import has_splits
 
 ONE_SEED = "These are runs with one seed. With others the difference may be otherwise."
@@ -44,9 +44,9 @@ def report(found):
         paper = f" The paper has {percent(paper, 0)}: {verdict}." if paper is not None and verdict else ""
         lines.append(f"The accuracy of the {model} network is {score(entry['accuracy'])}.{paper}")
     if (change := found["comparison"]) and not any(entry["failed_seeds"] for entry in found["models"].values()):
-        by_seed = f" By seed it is {gains(found['models'])}." if len(change["mcnemar"]) > 1 else ""
+        each = f" By seed it is {gains(found['models'])}." if len(change["mcnemar"]) > 1 else ""
         lines.append(
-            f"The residual blocks change it by {gain(change, ' points')}, {_significance(change, 'images')}.{by_seed}"
+            f"The residual blocks change it by {gain(change, ' points')}, {_significance(change, 'images')}.{each}"
         )
     counts = {name: [*verdicts.values()].count(name) for name in ("reproduced", "not reproduced", "inconclusive")}
     if judged := sum(counts.values()):
@@ -73,10 +73,10 @@ def _of_splits(found):
             where = f"above {one['below']} of the {one['draws']} splits, below {one['above']}, equal to {one['equal']}"
             yield f"The paper's {percent(found['paper'][network]['accuracy'], 0)} is {where}, all in whole percents."
     if two := found["networks"]:
-        by_seed = f" By seed it is {', '.join(map(points, two['per_seed']))}." if len(two["per_seed"]) > 1 else ""
+        each = f" By seed it is {by_seed(two['per_seed'])}." if len(two["per_seed"]) > 1 else ""
         over = "persons" if all(one["people"] for one in found["draws"].values()) else "images"
         change = f"{gain(two, ' points')}, {_significance(two, over)}"
-        yield f"The {two['second']} network differs from the {two['first']} one by {change}.{by_seed}"
+        yield f"The {two['second']} network differs from the {two['first']} one by {change}.{each}"
         if len(two["per_seed"]) == 1 and not has_splits(found):
             yield ONE_SEED
 
@@ -147,7 +147,7 @@ def gradcam(found):
 
 def _significance(difference, over):
     """Whether the interval of a difference leaves out 0, and what it is over."""
-    return f"{'' if difference['low'] > 0 or difference['high'] < 0 else 'not '}significant over {over}"
+    return f"{'not ' if direction(difference) == 'not significant' else ''}significant over {over}"
 
 
 def _apart(ours, theirs):

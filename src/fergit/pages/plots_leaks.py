@@ -18,7 +18,7 @@ def correlations(tests):
     """How like its nearest training image each test image is, from `leaks.read_copies`; lines are the thresholds."""
     figure, axes = plt.subplots(figsize=(8, 3.4))
     table = tests.assign(correlation=tests["correlation"].clip(lower=0), copy=leaks.kinds(tests))
-    least = np.fmin(np.floor(10 * table["correlation"].min()) / 10, 0.8)
+    least = np.fmin(np.floor(10 * table["correlation"].min()) / 10, 0.8)  # both thresholds are seen in any case
     look = {"multiple": "stack", "bins": np.linspace(0, 1, 41), "alpha": 1}
     sns.histplot(table, x="correlation", hue="copy", hue_order=leaks.KINDS, palette=COLOURS, ax=axes, **look)
     for near in leaks.NEAR:

@@ -50,6 +50,12 @@ def accuracy(entry, before=""):
     return FAILED if entry["failed_seeds"] else score(entry["accuracy"], before)
 
 
+def direction(entry):
+    """Of a difference with `ends`: higher, lower or not significant, as its interval is above, below or around 0."""
+    low, high = ends(entry)
+    return "not significant" if low <= 0 <= high else "higher" if low > 0 else "lower"
+
+
 def points(difference):
     """A difference of shares in percentage points, with its sign: ``+0.7``, ``−2.2``, ``−0.04``, ``0.0``."""
     text = next((text for digits in (1, 2) if float(text := f"{100 * difference:+.{digits}f}")), "0.0")
@@ -70,7 +76,12 @@ def gain(entry, unit="", before=""):
 def gains(models):
     """What the residual network of a report gains over the basic one, by seed: ``+1.9, 0.0, −0.7``."""
     both = (models[name]["accuracy"]["per_seed"] for name in ("basic", "residual"))
-    return ", ".join(points(residual - basic) for basic, residual in zip(*both, strict=True))
+    return by_seed([residual - basic for basic, residual in zip(*both, strict=True)])
+
+
+def by_seed(differences):
+    """Differences, one for each seed: ``+1.9, 0.0, −0.7``."""
+    return ", ".join(map(points, differences))
 
 
 def spread(sd):

@@ -2,7 +2,19 @@
 
 import pandas as pd
 
-from fergit.pages.present import FAILED, counted, gain, p_value, percent, points, points_interval, score, spread, title
+from fergit.pages.present import (
+    FAILED,
+    by_seed,
+    counted,
+    gain,
+    p_value,
+    percent,
+    points,
+    points_interval,
+    score,
+    spread,
+    title,
+)
 
 MANY = 4  # variants that a row of `overview` has room for
 
@@ -55,7 +67,7 @@ def comparisons(found):
                 "compared": f"{two['second']} minus {two['first']}",
                 "points": points(two["difference"]),
                 "interval": points_interval(two["low"], two["high"]),
-                **({"by seed": ", ".join(map(points, two["per_seed"]))} if len(two["per_seed"]) > 1 else {}),
+                **({"by seed": by_seed(two["per_seed"])} if len(two["per_seed"]) > 1 else {}),
                 **({name: two[name] for name in ("higher", "equal", "lower")} if has_splits(found) else {}),
             }
         ]

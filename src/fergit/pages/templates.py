@@ -54,9 +54,8 @@ def _where(rows, **wanted):
 
 
 def _verdict(entry):
-    """The verdict of a claim; of a difference: higher, lower or not significant."""
-    low, high = present.ends(entry)
-    return entry.get("verdict") or ("not significant" if low <= 0 <= high else "higher" if low > 0 else "lower")
+    """The verdict of a claim, or the `direction` of a difference."""
+    return entry.get("verdict") or present.direction(entry)
 
 
 def _rests_on(found, expected=True):
