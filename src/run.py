@@ -152,9 +152,10 @@ def pages():
     from fergit.pages import documents
     from fergit.use import card
 
+    text = card.text()  # first: if it cannot be made, no page is written
     for name in documents.write():
         print(f"wrote {name}")
-    write_text(card.README, card.text())
+    write_text(card.README, text)
 
 
 def site():
@@ -196,7 +197,7 @@ def known_dataset(name):
 ARGUMENTS = {
     "dataset": {"type": known_dataset, "help": "one that has a block in params.yaml, such as synthetic or ckplus"},
     "model": {"choices": schema.Network.__args__, "help": f"the network: {' or '.join(schema.Network.__args__)}"},
-    "seed": {"type": int, "help": "a whole number, one of params.yaml's seeds"},
+    "seed": {"type": int, "help": "a whole number, the seed of a training"},
     "names": {"nargs": "+", "help": "pipeline, or studies of studies/params.yaml"},
     "name": {"help": "of a study in studies/params.yaml"},
 }

@@ -197,6 +197,13 @@ def test_the_parameter_count_is_by_construction():
     assert row["verdict"] == "not reproduced" and row["difference"] == -1408
 
 
+def test_the_table_as_csv_has_the_parameters_in_full():
+    text = claims.as_csv(checked(residual=outcome(published.TABLE_3)).reset_index())
+    row = next(row for row in text.splitlines() if "parameters" in row)
+    assert row.split(",")[6:9] == ["9766391", "", "9766391"] and "e+" not in text and text.count("\n") == 40
+    assert next(row for row in text.splitlines() if "macro-f1" in row).split(",")[7] == "0.675714"
+
+
 def test_what_cannot_be_compared_says_why():
     table = checked(residual=outcome(published.TABLE_3, trained=False))
     assert table.loc["fergit-residual-accuracy", "note"] == "a training of the residual network failed"

@@ -94,12 +94,19 @@ def test_a_network_compared_with_itself_and_with_a_better_one():
     assert (same["difference"], same["low"], same["high"]) == (0, 0, 0)
     assert same["mcnemar"] == [{"seed": 0, "only_first": 0, "only_second": 0, "p": 1.0, "p_holm": 1.0}]
     better = metrics.compare(made_up.predictions(strength=0.5), made_up.predictions(strength=3), EVALUATE)
-    assert 0 < better["low"] < better["difference"] < better["high"]
+    assert 0 < better["low"] < better["difference"] < better["high"] and better["over_seeds"] is None  # one seed
     test = better["mcnemar"][0]
     p = stats.binomtest(test["only_first"], test["only_first"] + test["only_second"]).pvalue
     assert test["p"] == pytest.approx(p, abs=1e-6)
     with pytest.raises(FergitError, match="different test images"):
         metrics.compare(made_up.predictions(), made_up.predictions(n=200), EVALUATE)
+
+
+def test_a_difference_of_three_seeds_has_their_interval_too():
+    first, second = (made_up.predictions(strength=strength, seeds=(0, 1, 2)) for strength in (1, 1.5))
+    by_seed = metrics.correct(second).mean(axis=1) - metrics.correct(first).mean(axis=1)
+    low, high = stats.t.interval(0.95, 2, by_seed.mean(), by_seed.std(ddof=1) / 3**0.5)
+    assert metrics.compare(first, second, EVALUATE)["over_seeds"] == pytest.approx([low, high], abs=1e-6)
 
 
 def test_tables_have_unix_line_ends_and_the_first_seed(tmp_path):

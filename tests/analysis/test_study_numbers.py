@@ -80,6 +80,21 @@ def test_classes_and_variants_may_be_numbers(tmp_path):
     assert [row["macro_f1"] for row in found["variants"]] == [row["macro_f1"] for row in expected["variants"]]
 
 
+@pytest.mark.parametrize("rows", [slice(None, -1), [1, 0, *range(2, 120)]])
+def test_seeds_with_other_images_are_refused(tmp_path, rows):
+    predictions, trainings = made_up([""] * 10)
+    for name, table in zip(studies.TABLES, (predictions.iloc[rows], trainings), strict=True):
+        write_table(tmp_path / f"{name}.csv", table)
+    with pytest.raises(FergitError, match="predictions.csv: the (test|validation) images of basic with [ab] are"):
+        studies.read(tmp_path)
+
+
+def test_a_study_of_splits_with_a_single_person_is_refused():
+    predictions, trainings = made_up(["p1"] * 10)
+    with pytest.raises(FergitError, match="all tests are of one person"):
+        summed_up(predictions, trainings, vary="ckplus.split.fold")
+
+
 def test_one_seed_is_compared_by_mcnemars_test():
     """Two images that only the second names rightly."""
     predictions, trainings = made_up([""] * 10)
@@ -200,4 +215,10 @@ def test_random_splits_judge_the_papers_claims_on_ckplus():
     accuracy = by_id["ckplus-residual-accuracy"]
     assert (accuracy["ours"], accuracy["seeds"], accuracy["verdict"]) == (1, 3, "inconclusive")
     assert by_id["ckplus-residual-minutes"]["verdict"] == "not comparable"
+    failed = trainings.assign(trained=[True, False, True])
+    found = summed_up(predictions, failed, set={"ckplus.split.protocol": "frames"}, **changes)
+    by_id = {claim["id"]: claim for claim in found["claims"]}
+    assert by_id["ckplus-residual-accuracy"]["note"] == "a training of the residual network failed"
+    assert tables_studies.splits(found).loc["accuracy over all tests", "residual"] == "training failed"
+    assert tables_studies.overview({"mine": found}).loc[0, "test accuracy"] == "residual training failed"
     assert summed_up(predictions, trainings, set={"ckplus.split.protocol": "subjects"}, **changes)["claims"] == []

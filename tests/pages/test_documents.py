@@ -36,6 +36,7 @@ REPORT = {
     "models": {"residual": ENTRY | {"paper_accuracy": 0.75, "failed_seeds": []}},
     "comparison": {"difference": -0.004, "low": -0.02, "high": 0.01},
     "claims": CLAIMS,
+    "confidence_level": 0.95,
 }
 OURS = "reports.fergit.models.residual.accuracy|score"
 TEMPLATES = paths.ROOT / "docs" / "templates"
@@ -46,6 +47,7 @@ STUDY = {
     "variants": [variant("6", 0.75), variant("5", 0.73)],
     "draws": {},
     "networks": None,
+    "confidence_level": 0.95,
     "against_first": [
         {"network": "residual", "variant": "5", "difference": -0.02, "low": -0.03, "high": -0.01}
         | {"over_seeds": [-0.04, 0.01]}
@@ -129,6 +131,13 @@ def test_a_damaged_file_is_named_and_changes_nothing(root, name, data):
         documents.write()
     assert str(refused.value).startswith(f"{name}: ") and "\n" not in str(refused.value)
     assert (root / "README.md").read_bytes() == before
+
+
+def test_intervals_of_another_level_are_refused(root):
+    put(root, "results/reports/fergit/report.json", REPORT | {"confidence_level": 0.9})
+    with pytest.raises(FergitError, match="^results/reports/fergit/report.json: its intervals are of 90%, "):
+        documents.write()
+    assert not (root / "README.md").exists()
 
 
 def test_a_template_that_is_gone_is_named(root):

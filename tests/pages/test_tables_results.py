@@ -76,7 +76,8 @@ def test_notebooks_and_pages_when_all_is_trained(results, monkeypatch):
     whole = documents.texts()
     home, article = whole["README.md"], whole["REPLICATION.md"]
     assert "reaches 74.2 % (95 % CI 72.8–75.9) and our residual network 74.6 % (" in " ".join(home.split())
-    assert "the paper's 74 % is reproduced, its 75 % is reproduced." in " ".join(home.split())
+    assert "the paper's 74 % is reproduced: the difference is +0.2 points (" in " ".join(home.split())
+    assert "Its 75 % is reproduced: −0.4 points (" in home
     assert "| FERGIT | residual | 75 % | 74.6 % (" in home
     assert "| CK+, random splits | residual | 97 % | 93.4 % (" in home and "| CK+, new persons | basic |" in home
     assert "first reading" not in home.lower() and "| FER2013 | residual | – | 74.6 % (" in home
@@ -96,9 +97,9 @@ def test_notebooks_and_pages_when_all_is_trained(results, monkeypatch):
         shutil.rmtree(results / folder)
         some = documents.texts()
         assert "74.6 %" in some["README.md"] and "precision, ckplus-frames," in some["REPLICATION.md"]
-    assert "[first reading]" in some["README.md"] and "| FERGIT | basic | 74 % | 69.9" not in some["README.md"]
     shutil.rmtree(results / "reports")
-    assert "| FERGIT | residual | 75 % | 70.8 % (69.0–72.6) |" in documents.texts()["README.md"]
+    none = documents.texts()
+    assert "On FERGIT our" not in none["README.md"] and "**FERGIT.**" not in none["REPLICATION.md"]
 
 
 def test_tables_for_readers_are_whole(results):
@@ -109,6 +110,10 @@ def test_tables_for_readers_are_whole(results):
     text = tables_results.claims_table(checked)
     assert text.count("\n|") == 1 + len(checked) and "nan" not in text
     assert text.count("9,766,391 in all") + text.count("9,766,391 trainable") == 1  # a note stands once, below
+    rows = [row.split(" | ") for row in text.splitlines() if row.startswith("| ")]
+    place = rows[0].index("margin")
+    margins = {claim.quantity: row[place] for claim, row in zip(checked.itertuples(), rows[2:], strict=True)}
+    assert (margins["accuracy"], margins["recall"], margins["gain"], margins["minutes"]) == ("3", "6", "1", "–")
     assert "| 67.4 |" in text and "| 75 |" in text  # computed from the table, and as it prints it
     assert tables_results.networks_table(built).loc["residual", "paper"] == "75 %"
     assert list(tables_results.mcnemar_table(comparison).index) == SEEDS
@@ -145,6 +150,11 @@ def test_numbers_as_texts():
     assert (present.points(-0.00036), present.points(1e-9)) == ("−0.04", "0.0")  # an interval's end that excludes 0
     assert present.failure_warning({0: {"trained": True}}, "basic") == ""
     assert present.score({"mean": 0.7083, "ci95": [0.69, 0.726]}, "95 % CI ") == "70.8 % (95 % CI 69.0–72.6)"
+    one = {"low": 0.001, "high": 0.02}
+    assert present.direction(one) == present.direction(one | {"over_seeds": [0.002, 0.01]}) == "higher"
+    assert present.direction(one | {"over_seeds": [-0.01, 0.03]}) == "not significant"
+    assert present.direction({"low": -0.01, "high": 0.02, "over_seeds": [0.01, 0.01]}) == "not significant"
+    assert present.intervals(one | {"over_seeds": [-0.01, 0.03]}) == "+0.1 to +2.0 over images, −1.0 to +3.0 over seeds"
     assert present.gain({"difference": -0.004, "low": -0.02, "high": 0.01}, " points") == "−0.4 points (−2.0 to +1.0)"
     assert "basic network with seed 0, 2 never" in present.failure_warning(
         {seed: {"trained": seed == 1} for seed in range(3)}, "basic"

@@ -28,7 +28,10 @@ def filled(tmp_path, monkeypatch):
     [
         ("ours {{ a.score|score }}", "ours 70.8 % (69.0–72.6)"),
         ("{{ a.score.mean|percent }}, {{ a.score.mean|percent(0) }}", "70.8 %, 71 %"),
-        ("{{ a.gain|gain(' points') }}, sd {{ a.sd|spread }}", "−1.2 points (−2.0 to +1.0), sd 0.4 points"),
+        (
+            "{{ a.gain|gain(' points') }} or {{ a.gain|intervals }}",
+            "−1.2 points (−2.0 to +1.0) or −2.0 to +1.0 over images",
+        ),
         ("{{ (rows|where(variant='without')).mean|percent }}", "60.0 %"),
         ("{{ a.n }} images, {{ a.p|p_value }}", "2,465 images, p < 0.0001"),
         ("{{ table.one }}\n", "| x |\n"),

@@ -2,6 +2,7 @@
 
 import csv
 import http.server
+import io
 import itertools
 import json
 import os
@@ -17,7 +18,7 @@ from portraits import Recognizer, portrait
 
 import predict as command
 from fergit.core.errors import FergitError
-from fergit.use import course, films
+from fergit.use import course, films, formats
 from fergit.use.course import BINS, Course
 from fergit.use.films import Film, write_film
 from fergit.use.recognizer import CLASSES, Face
@@ -238,6 +239,21 @@ def test_a_summary_has_each_person_the_longest_first_and_few():
         "person 2, 10.0 s: happy 100%; person 1, 5.0 s: sad 100%; person 44, 0.1 s: angry 100%; 59 more"
     )
     assert len(course.persons) == 40 and {1, 2} < set(course.persons)
+
+
+def test_who_comes_late_and_stays_is_kept():
+    course = Course("film")
+    for second in range(45):
+        course.add(faces("happy", second + 1) if second < 40 else faces("sad", 41), second)
+    course.close(100)
+    assert course.summary().endswith(
+        "; person 41, 60.0 s: sad 100%; person 2, 1.0 s: happy 100%; person 3, 1.0 s: happy 100%; 38 more"
+    )
+
+
+def test_a_matroska_header_that_is_longer_than_what_is_read_of_it():
+    head = b"\x1a\x45\xdf\xa3\x42\x00" + bytes(700)  # a header of 512 bytes
+    assert formats.promised(io.BytesIO(head), 3.0) == (False, 0)
 
 
 def test_the_course_of_a_film_of_any_length_is_of_one_size():

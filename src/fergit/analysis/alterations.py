@@ -21,7 +21,8 @@ BAR = 36  # pixels: the width of what covers them; the eyes of the mean face hav
 class Alteration:
     """One way to make images worse: ``strengths`` of a ``unit``, from mild to strong, ``none`` changes nothing.
 
-    ``function`` takes images uint8 (n, 48, 48) and a strength, and where ``row`` of FERGIT's mean face is given, that.
+    ``function`` takes images float32 (n, 48, 48), 0 to 255, and a strength, and where ``row`` of FERGIT's mean face is
+    given, that.
     """
 
     title: str

@@ -92,11 +92,12 @@ def correlation_of_runs(values):
     return float(np.clip(1 - values.var(axis=0, ddof=1).mean() / total, 0, 1)) if total else 1.0
 
 
-def check(dataset, outcomes, evaluate, protocol=None, splits=None):
+def check(dataset, outcomes, evaluate, protocol=None, splits=None, failed=()):
     """Each number that the paper gives on a data set, beside ours: DataFrame of `COLUMNS`, a row a claim.
 
     `outcomes` are `report.NetworkResults` by network. `protocol` is how CK+ was split; the claims are about ``frames``.
-    `splits` are the predictions of a study of random splits, if there is one: the verdicts then rest on these alone.
+    `splits` are the predictions of a study of random splits, if there is one: the verdicts then rest on these alone,
+    and `failed` names the networks of which one of its trainings failed.
     ``paper_n`` and ``n`` count the images that the paper's value and ours are shares of, ``seeds`` our runs. What is
     unknown is NaN or empty.
     """
@@ -105,7 +106,7 @@ def check(dataset, outcomes, evaluate, protocol=None, splits=None):
         if claim.dataset == dataset:
             row = {"id": claim.id, "dataset": dataset, "model": claim.model, "quantity": claim.quantity}
             row |= {"class": claim.expression or "", "page": claim.page, "paper": claim.value, "paper_n": claim.n}
-            rows.append(row | _judge(claim, outcomes, evaluate, protocol, splits))
+            rows.append(row | _judge(claim, outcomes, evaluate, protocol, splits, failed))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -114,7 +115,16 @@ def records(checked):
     return json.loads(checked.to_json(orient="records", double_precision=6))
 
 
-def _judge(claim, outcomes, evaluate, protocol, splits):
+def as_csv(checked):
+    """The rows of `check` as the text of a CSV file: six significant digits, but all digits of whole numbers."""
+
+    def text(number):
+        return f"{number:.0f}" if number.is_integer() else f"{number:.6g}"
+
+    return checked.to_csv(index=False, float_format=text, lineterminator="\n")
+
+
+def _judge(claim, outcomes, evaluate, protocol, splits, failed):
     if claim.quantity == "minutes":
         return _not_comparable("other hardware")
     if protocol not in (None, "frames"):
@@ -123,6 +133,8 @@ def _judge(claim, outcomes, evaluate, protocol, splits):
     if splits is not None:
         if not set(models) <= set(splits["network"]):
             return _not_comparable(f"the study has no {' and '.join(models)} network")
+        if found := sorted(set(models) & set(failed)):
+            return _training_failed(found)
         measured = _over_splits(claim, splits[splits["network"] == claim.model], evaluate)
         return _row(claim, measured, evaluate, f"over {len(measured.values)} random splits")
     missing = [model for model in models if model not in outcomes]
@@ -132,7 +144,7 @@ def _judge(claim, outcomes, evaluate, protocol, splits):
         return _parameters(outcomes[claim.model])
     failed = [m for m in models if not all(t["trained"] for t in outcomes[m].trainings.values())]
     if failed:
-        return _not_comparable(f"a training of the {' and '.join(failed)} network failed")
+        return _training_failed(failed)
     measured = _measured(claim, *(outcomes[model] for model in models), evaluate=evaluate)
     if claim.quantity == "F1 in the text":
         tables = published.recomputed_mean(published.TABLES[claim.dataset, claim.model], "f1")
@@ -235,6 +247,10 @@ def _parameters(outcome):
     ours = published.RESIDUAL_PARAMETERS if fits else layout.total
     result = BY_CONSTRUCTION if fits else NOT_REPRODUCED
     return {"ours": ours, "difference": ours - published.RESIDUAL_PARAMETERS, "verdict": result, "note": note}
+
+
+def _training_failed(models):
+    return _not_comparable(f"a training of the {' and '.join(models)} network failed")
 
 
 def _joined(*notes):

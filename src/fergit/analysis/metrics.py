@@ -213,8 +213,9 @@ def summarize(test, validation, trainings, evaluate):
 def compare(first, second, evaluate):
     """Two networks on the same test images: how much more accurate is the second? Other test images are an error.
 
-    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (paired bootstrap over images), and ``mcnemar``:
-    for each common seed the images that only one of them is correct on, the exact p value, and the same by Holm.
+    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (paired bootstrap over images), ``over_seeds``
+    (Student's t interval of the differences by seed; None below three), and ``mcnemar``: for each common seed the
+    images that only one of them is correct on, the exact p value, and the same by Holm.
     """
     images = [table.loc[table["seed"] == table["seed"].iloc[0], ["sample_id", "label"]] for table in (first, second)]
     if not np.array_equal(*(table.to_numpy() for table in images)):
@@ -223,11 +224,13 @@ def compare(first, second, evaluate):
     gain = other.mean(axis=0) - one.mean(axis=0)
     level, samples = evaluate["confidence_level"], evaluate["bootstrap_samples"]
     low, high = bootstrap(gain, lambda values: values.mean(axis=-1), samples, level)
-    tests = []
+    tests, gains = [], []
     for seed in [seed for seed in seeds_of(first) if seed in seeds_of(second)]:
         a, b = one[seeds_of(first).index(seed)], other[seeds_of(second).index(seed)]
+        gains.append(b.mean() - a.mean())
         table = [[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]]
         p = float(mcnemar(table, exact=True).pvalue)
         tests.append({"seed": seed, "only_first": int(table[0][1]), "only_second": int(table[1][0]), "p": p})
     correct_by_holm(tests)
-    return rounded({"difference": float(gain.mean()), "low": low, "high": high, "mcnemar": tests})
+    ends = {"low": low, "high": high, "over_seeds": over_seeds(gains, level)}
+    return rounded({"difference": float(gain.mean()), **ends, "mcnemar": tests})

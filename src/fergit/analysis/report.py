@@ -98,6 +98,7 @@ def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
             "trainable_parameters": next(iter(outcome.trainings.values()))["trainable_parameters"],
             "paper_accuracy": paper and paper["accuracy"],
             "failed_seeds": [seed for seed, success in found["trained"].items() if not success],
+            "highest_train_accuracy": round(float(outcome.history["accuracy"].max()), 6),  # of an epoch, as augmented
             "epochs_run": [training["epochs_run"] for training in outcome.trainings.values()],
         }
     return {

@@ -6,6 +6,7 @@ from scipy import stats
 
 from fergit.analysis import claims, metrics
 from fergit.analysis.intervals import bootstrap, correct_by_holm, over_seeds, rounded
+from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import read_table
 from fergit.paper import published
@@ -18,10 +19,22 @@ TABLES = {  # what the study leaves, and what is read of it
 
 def read(folder):
     """The tables of a study's folder: predictions of validation and test set, trainings; or FergitError."""
+    path = folder / "predictions.csv"
     remedy = f"`dvc repro studies/dvc.yaml:train@{folder.name}` writes it"
     texts = dict.fromkeys(("variant", "group", "sample_id", "label"), str)  # a class may be called 1, a variant 0.5
     options = {"dtype": texts, "keep_default_na": False}
-    return tuple(read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items())
+    tables = [read_table(folder / f"{name}.csv", columns, remedy, **options) for name, columns in TABLES.items()]
+    for (variant, network, part), rows in tables[0].groupby(["variant", "network", "split"]):
+        images = [one[["sample_id", "label"]].to_numpy() for _, one in rows.groupby("seed")]
+        if not all(np.array_equal(images[0], others) for others in images):
+            where = f"the {part} images of {network} with {variant}"
+            raise FergitError(f"{paths.relative(path)}: {where} are not the same for all seeds; {remedy}")
+    return tuple(tables)
+
+
+def _failed(trainings):
+    """The networks of which a training never left the class prior."""
+    return set(trainings.loc[~trainings["trained"], "network"])
 
 
 def summary(name, study, predictions, trainings, evaluate, protocol=None):
@@ -46,7 +59,7 @@ def summary(name, study, predictions, trainings, evaluate, protocol=None):
             "draws": over_draws(tested, trainings, evaluate, paper) if draws else {},
             "networks": networks_over_draws(tested, trainings, evaluate) if draws else None,
             "against_first": [] if draws else against_first(tested, trainings, evaluate),
-            "claims": claims.records(claims.check(study["dataset"], {}, evaluate, "frames", tested))
+            "claims": claims.records(claims.check(study["dataset"], {}, evaluate, "frames", tested, _failed(trainings)))
             if draws and protocol == "frames"
             else [],
         }
@@ -100,7 +113,7 @@ def against_first(predictions, trainings, evaluate):
 
     A list of dict, without variants of which a training failed: ``network``, ``variant``, ``seeds`` (how many),
     ``difference`` of mean accuracies, ``low`` and ``high`` (over images, paired bootstrap), ``over_seeds`` (Student's t
-    interval, None for one seed), ``test`` and its ``p``, and ``p_holm``, corrected for all rows.
+    interval, None below three seeds), ``test`` and its ``p``, and ``p_holm``, corrected for all rows.
     """
     rows = []
     for network, group in trainings.groupby("network", sort=False):
@@ -118,8 +131,7 @@ def against_first(predictions, trainings, evaluate):
                     "network": network,
                     "variant": variant,
                     "seeds": len(differences),
-                    **{key: found[key] for key in ("difference", "low", "high")},
-                    "over_seeds": over_seeds(differences, evaluate["confidence_level"]),
+                    **{key: found[key] for key in ("difference", "low", "high", "over_seeds")},
                     "test": "paired t test over seeds" if several else "McNemar's test",
                     "p": paired_t(differences) if several else found["mcnemar"][0]["p"],
                 }
@@ -236,5 +248,7 @@ def _by_person(values, table):
 
 def _interval(drawn, evaluate):
     """The interval of the mean of `_by_person`'s values: bootstrap over its rows."""
+    if len(drawn) < 2:
+        raise FergitError("a study of splits: all tests are of one person, so there is no interval; give it more folds")
     samples, level = evaluate["bootstrap_samples"], evaluate["confidence_level"]
     return bootstrap(drawn.to_numpy().T, lambda v: v[0].sum(axis=-1) / v[1].sum(axis=-1), samples, level)

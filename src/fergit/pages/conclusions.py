@@ -6,10 +6,22 @@
 from fergit.analysis.intervals import interval_key
 from fergit.analysis.leaks import ANOTHER, NEAR, NEITHER, SAME
 from fergit.analysis.regions import ALL
-from fergit.pages.present import by_seed, counted, direction, gain, gains, percent, points, score, title, with_interval
+from fergit.pages.present import (
+    by_seed,
+    counted,
+    direction,
+    gain,
+    gains,
+    intervals,
+    percent,
+    points,
+    score,
+    title,
+    with_interval,
+)
 from fergit.pages.tables_studies import has_splits
 
-ONE_SEED = "These are runs with one seed. With others the difference may be otherwise."
+ONE_SEED = "These are runs with one seed. Other seeds may give another difference."
 
 
 def evaluation(found, per_class, confused, level):
@@ -23,13 +35,13 @@ def evaluation(found, per_class, confused, level):
     lines = [f"The network is correct on {correct} of {counted(found['n_test'], 'test image')}{runs}."]
     if recalls.min() < recalls.max():
         least, most = (
-            f"{percent(recall)} of {' and '.join(f'*{name}*' for name in recalls.index[recalls == recall])}"
+            f"for {_names(recalls.index[recalls == recall])} ({percent(recall)})"
             for recall in (recalls.min(), recalls.max())
         )
-        lines.append(f"It finds {least} and {most}.")
+        lines.append(f"Its recall is lowest {least} and highest {most}.")
     for row in confused.head(1).to_dict("records"):
-        taken = f"{percent(row['share'])} of *{row['class']}*, {counted(row['images'], 'image')}"
-        lines.append(f"The largest share of a class that it takes for another: {taken}, for *{row['predicted']}*.")
+        taken = f"{percent(row['share'])} of *{row['class']}* ({counted(row['images'], 'image')})"
+        lines.append(f"Its most frequent confusion: it calls {taken} *{row['predicted']}*.")
     return _list(lines)
 
 
@@ -45,9 +57,8 @@ def report(found):
         lines.append(f"The accuracy of the {model} network is {score(entry['accuracy'])}.{paper}")
     if (change := found["comparison"]) and not any(entry["failed_seeds"] for entry in found["models"].values()):
         each = f" By seed it is {gains(found['models'])}." if len(change["mcnemar"]) > 1 else ""
-        lines.append(
-            f"The residual blocks change it by {gain(change, ' points')}, {_significance(change, 'images')}.{each}"
-        )
+        amount = f"{points(change['difference'])} points ({intervals(change)})"
+        lines.append(f"The residual blocks change it by {amount}, {_significance(change)}.{each}")
     counts = {name: [*verdicts.values()].count(name) for name in ("reproduced", "not reproduced", "inconclusive")}
     if judged := sum(counts.values()):
         each = ", ".join(f"{count} {name}" for name, count in counts.items())
@@ -70,12 +81,13 @@ def _of_splits(found):
             ends, over = f"; single splits have {percent(one['lowest'])} to {percent(one['highest'])}", "over all tests"
         yield f"The accuracy of the {network} network {over} is {score(one)}{ends}."
         if ends and one["below"] is not None:
-            where = f"above {one['below']} of the {one['draws']} splits, below {one['above']}, equal to {one['equal']}"
-            yield f"The paper's {percent(found['paper'][network]['accuracy'], 0)} is {where}, all in whole percents."
+            paper = percent(found["paper"][network]["accuracy"], 0)
+            where = f"{one['below']} of the {one['draws']} splits are below the paper's {paper}"
+            yield f"In whole percents, {where}, {one['equal']} equal it and {one['above']} are above."
     if two := found["networks"]:
         each = f" By seed it is {by_seed(two['per_seed'])}." if len(two["per_seed"]) > 1 else ""
         over = "persons" if all(one["people"] for one in found["draws"].values()) else "images"
-        change = f"{gain(two, ' points')}, {_significance(two, over)}"
+        change = f"{gain(two, ' points')}, {_significance(two)} over {over}"
         yield f"The {two['second']} network differs from the {two['first']} one by {change}.{each}"
         if len(two["per_seed"]) == 1 and not has_splits(found):
             yield ONE_SEED
@@ -89,13 +101,13 @@ def _of_a_setting(found):
             yield f"Training of the {network} network failed with {len(own) - len(sound)} of {len(own)} variants."
         if sound:
             best = max(row["validation"] for row in sound)
-            names = " and ".join(f"*{row['variant']}*" for row in sound if row["validation"] == best)
+            names = _names(row["variant"] for row in sound if row["validation"] == best)
             yield f"The highest validation accuracy of the {network} network is {percent(best)}: {names}."
             if paper := found["paper"][network]:
-                apart = (f"{_apart(row['named'], paper['named']):.2f} (*{row['variant']}*)" for row in sound)
+                apart = (f"*{row['variant']}* {_apart(row['named'], paper['named']):.2f}" for row in sound)
                 yield (
-                    f"How often it names a class of validation images is {', '.join(apart)} away from the paper's "
-                    "table of test images, on average over the classes."
+                    f"Mean distance from the paper in how often a class is named: {', '.join(apart)}. Ours is on "
+                    "validation images, the paper's on test images."
                 )
         for row in (row for row in found["against_first"] if row["network"] == network):
             sure = "" if row["p_holm"] < 1 - found["confidence_level"] else "not "
@@ -145,15 +157,21 @@ def gradcam(found):
     return _list(lines) or "There are too few maps to tell."
 
 
-def _significance(difference, over):
-    """Whether the interval of a difference leaves out 0, and what it is over."""
-    return f"{'not ' if direction(difference) == 'not significant' else ''}significant over {over}"
+def _significance(difference):
+    """Whether the intervals of a difference leave out 0."""
+    return "not significant" if direction(difference) == "not significant" else "significant"
 
 
 def _apart(ours, theirs):
     """The mean distance of two dicts of numbers by class, without classes of which there is no image."""
     known = [name for name in theirs if ours.get(name) is not None]
     return sum(abs(ours[name] - theirs[name]) for name in known) / max(1, len(known))
+
+
+def _names(names):
+    """``*a*, *b* and *c*``."""
+    *first, last = (f"*{name}*" for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _list(lines):

@@ -14,7 +14,8 @@ from fergit.pages.present import counted
 COLOURS = dict(zip(REGIONS, sns.color_palette("colorblind", 4), strict=True))
 EXTENT = (0, SIDE, SIDE, 0)  # pixels, whatever the number of positions
 MOST = 3  # times an even map: what is more has the last colour
-HEAT = ListedColormap([(*plt.get_cmap("YlOrRd")(0.25 + 0.65 * x)[:3], 0.85 * x**0.7) for x in np.linspace(0, 1, 256)])
+ABOVE = np.clip((MOST * np.linspace(0, 1, 256) - 1) / (MOST - 1), 0, 1)  # 0 up to the value of an even map
+HEAT = ListedColormap([(*plt.get_cmap("YlOrRd")(0.25 + 0.65 * x)[:3], 0.85 * x**0.7) for x in ABOVE])
 
 
 def regions(face, boxes):
@@ -44,7 +45,7 @@ def maps(means, faces, named, boxes):
     for column, name in enumerate(names):
         own = faces.take(np.asarray(named) == name)
         face = plots.mean_face(own)
-        number = f"({len(own):,})" if face is None else f"{len(own):,}"
+        number = f"({counted(len(own), 'image')})" if face is None else counted(len(own), "image")
         axes[0, column].set_title(f"{name}\n{number}", loc="center")
         for ax, side in zip(axes[:, column], sizes, strict=True):
             part = means[(means["positions"] == side) & (means["named"] == name)].sort_values(["row", "column"])
@@ -63,25 +64,26 @@ def maps(means, faces, named, boxes):
 def shares(found):
     """The share of the maps in all regions beside what it is compared with, from metrics.json."""
     sizes = found["sizes"]
-    figure, axes = plt.subplots(figsize=(8, 1.1 + 0.75 * len(sizes)))
+    figure, axes = plt.subplots(figsize=(8, 1.7 + 0.75 * len(sizes)))
     for at, one in enumerate(sizes):
         fresh = one["untrained"]
         label = f"{fresh['networks']} untrained networks, and their range"
         axes.hlines(at + 0.2, fresh["least"], fresh["most"], color="0.45")
         axes.plot(fresh["share"][ALL], at + 0.2, "s", color="0.45", label=label)
         if one["share"][ALL] is not None:
-            axes.plot(one["centre"][ALL], at, "D", color="#B5483A", label="center map, spread alike")
+            axes.plot(one["centre"][ALL], at, "D", color="#B5483A", label="center map, as wide")
             axes.hlines(at - 0.2, one["low"] or one["share"][ALL], one["high"] or one["share"][ALL], color=plots.OURS)
             axes.plot(one["share"][ALL], at - 0.2, "o", color=plots.OURS, label="trained network")
     axes.axvline(found["area"][ALL], color="0.2", linestyle="--", linewidth=1, label="area of the regions")
     axes.set_yticks(range(len(sizes)), [f"{one['positions']}x{one['positions']}" for one in sizes])
-    axes.set(xlim=(0, 1), xlabel="share of the map in mouth, nose, eyes and brows", ylabel="positions")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.set(xlabel="share of the map in mouth, nose, eyes and brows", ylabel="positions")
+    axes.set_xlim(left=0)
+    plots.percent_ticks(axes.xaxis)
     axes.grid(axis="y", visible=False)
     axes.set_ylim(len(sizes) - 0.5, -0.5)
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    axes.legend(once.values(), once.keys(), loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    figure.legend(once.values(), once.keys(), loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return figure
 
 
@@ -106,7 +108,7 @@ def note(axes, text):
 
 def colour_bar(figure, axes):
     """The colours of `heat`, over a middle gray as over a face."""
-    look = {"shrink": 0.7, "pad": 0.01, "ticks": range(MOST + 1), "label": "times an even map"}
+    look = {"shrink": 0.7, "pad": 0.01, "ticks": range(MOST + 1), "label": "relative to an even map (= 1)"}
     bar = figure.colorbar(ScalarMappable(Normalize(0, MOST), HEAT), ax=axes, **look)
     bar.ax.set_yticklabels([*range(MOST), f"{MOST} or more"])
     bar.ax.set_facecolor("0.5")

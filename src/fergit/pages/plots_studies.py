@@ -50,10 +50,14 @@ def study(trainings, found):
             label = f"paper, {name}, {present.percent(theirs['accuracy'], 0)}"
             ax.axhline(theirs["accuracy"], color="0.35", linestyle="-." if name == "basic" else "--", label=label)
     section, _, varied = found["vary"].replace("_", " ").rpartition(".")
-    ax.set(xlabel=f"{varied} of the split" if section.endswith("split") else varied, ylabel="accuracy")
+    xlabel = f"{varied} of the split" if section.endswith("split") else varied
     ax.set_title(present.title(found["dataset"]))
     width = max(6, 48 // len(variants))
     ax.set_xticks(range(len(variants)), [textwrap.fill(name.replace("_", " "), width) for name in variants])
+    if len(variants) == 1 and len(names) > 1:  # then the networks are what differs
+        places, xlabel = [0.3 * (number - (len(names) - 1) / 2) for number in range(len(names))], "network"
+        ax.set_xticks(places, names)
+    ax.set(xlabel=xlabel, ylabel="accuracy")
     ax.set_xlim(-0.6, len(variants) - 0.4)
     ax.yaxis.set_major_locator(MaxNLocator("auto", steps=ROUND))
     percent_ticks(ax.yaxis)

@@ -51,9 +51,15 @@ def accuracy(entry, before=""):
 
 
 def direction(entry):
-    """Of a difference with `ends`: higher, lower or not significant, as its interval is above, below or around 0."""
-    low, high = ends(entry)
+    """Of a difference: higher, lower or not significant, as its intervals (over seeds too) leave out 0 or not."""
+    low, high = min(entry["low"], ends(entry)[0]), max(entry["high"], ends(entry)[1])
     return "not significant" if low <= 0 <= high else "higher" if low > 0 else "lower"
+
+
+def intervals(entry):
+    """Both intervals of a difference: ``−0.4 to +1.2 over images, −2.9 to +3.7 over seeds``, or the one that it has."""
+    seeds = f", {points_interval(*entry['over_seeds'])} over seeds" if entry.get("over_seeds") else ""
+    return f"{points_interval(entry['low'], entry['high'])} over images{seeds}"
 
 
 def points(difference):

@@ -6,7 +6,6 @@ from fergit.core import paths
 from fergit.core.files import read_json
 from fergit.pages.present import FAILED, TITLES, accuracy, gain, markdown, percent, points, score, title
 
-NO_CLAIM = "not in the paper"
 FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
 ADDED = "studies, what they add"  # to the runs that there are, which a study takes up
 CLAIMS = {  # what a claim is about, where its id does not say so
@@ -19,12 +18,14 @@ CLAIMS = {  # what a claim is about, where its id does not say so
 
 
 def headline(reports, studies):
-    """README's table: a row for each network and data set."""
+    """README's table: a row for each network and data set but the drawn faces, which show nothing about the paper."""
     rows = []
     for dataset, report in reports.items():
+        if dataset == "synthetic":
+            continue
         draws = {name: studies[name]["draws"] for name in (FRAMES, SUBJECTS) if name in studies and dataset == "ckplus"}
         for model, entry in report["models"].items():
-            claim = report["claims"].get(f"{dataset}-{model}-accuracy", {"verdict": NO_CLAIM})
+            claim = report["claims"].get(f"{dataset}-{model}-accuracy", {"verdict": "–"})
             beside = percent(entry["paper_accuracy"], 0), claim["verdict"]
             if model in draws.get(FRAMES, ()):
                 rows.append(_over_splits("CK+, random splits", model, draws[FRAMES][model], FRAMES, *beside))
@@ -33,7 +34,7 @@ def headline(reports, studies):
                 ours = accuracy(entry), len(entry["seeds"])
                 rows.append((title(dataset), model, beside[0], *ours, beside[1], notebook))
         for model, entry in draws.get(SUBJECTS, {}).items():
-            rows.append(_over_splits("CK+, new persons", model, entry, SUBJECTS, "–", NO_CLAIM))
+            rows.append(_over_splits("CK+, new persons", model, entry, SUBJECTS, "–", "–"))
     columns = ["data set", "network", "paper", "ours (95 % CI)", "runs", "verdict", "notebook"]
     return markdown(pd.DataFrame(rows, columns=columns))
 
@@ -73,13 +74,16 @@ def number(claim, whose):
     return f"{100 * value:.{0 if whose == 'paper' and what != 'macro-f1' else 1}f}"
 
 
-def compute():
-    """What the trainings cost, from runs/, without the drawn faces, which everybody trains, and the user's own data."""
-    runs = []
+def compute(studies):
+    """What the trainings cost, from runs/, without the drawn faces, which everybody trains, and the user's own data.
+
+    `studies` are those of studies/params.yaml.
+    """
+    runs, drawn = [], {name for name, study in studies.items() if study["dataset"] == "synthetic"}
     for file in sorted(paths.RUNS.rglob("*.json")):
         group, model, *_ = file.relative_to(paths.RUNS).with_suffix("").parts
         is_study = group == "studies"
-        if is_study or group in TITLES.keys() - {"synthetic"}:
+        if (is_study and model not in drawn) or group in TITLES.keys() - {"synthetic"}:
             found = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
             name = ADDED if is_study else f"{title(group)}, {model}"
             runs += [(name, run["seconds"] / 3600, run["device"]) for run in (found if is_study else [found])]

@@ -79,11 +79,11 @@ def networks_table(report):
         {
             model: {
                 "accuracy": accuracy(entry),
+                "by seed": ", ".join(map(percent, entry["accuracy"]["per_seed"])),
                 "its sd over seeds": spread(entry["accuracy"]["sd"]),
                 "paper": percent(entry["paper_accuracy"], 0),
                 "macro F1": score(entry["macro_f1"]),
                 "training accuracy": percent(entry["train_accuracy"]),
-                "seeds": len(entry["seeds"]),
                 "failed": len(entry["failed_seeds"]),
                 "epochs run": ", ".join(map(str, entry["epochs_run"])),
                 "parameters": f"{entry['parameters']:,}",
@@ -117,6 +117,7 @@ def claims_table(checked):
             "paper": number(row, "paper"),
             "ours": number(row, "ours"),
             "difference in points": gain(row),
+            "margin": "–" if pd.isna(row["margin"]) else f"{100 * row['margin']:.0f}",
             "page": row["page"],
             "notes": ", ".join(letters[note] for note in row["note"].split("; ") if note),
         }

@@ -78,7 +78,7 @@ def splits(found):
     """The accuracy over all splits or folds, and the recall of each class; None for a study of anything else."""
     columns = {
         network: {
-            "accuracy over all tests": score(draws),
+            "accuracy over all tests": FAILED if draws["failed"] else score(draws),
             "tests": f"{draws['tests']:,}",
             "interval over": counted(draws["people"] or draws["images"], "person" if draws["people"] else "image"),
             **(_spread_over_splits(draws) if has_splits(found) else {}),
@@ -86,7 +86,7 @@ def splits(found):
         }
         for network, draws in found["draws"].items()
     }
-    return pd.DataFrame(columns) if columns else None
+    return pd.DataFrame(columns).fillna("–") if columns else None
 
 
 def _spread_over_splits(draws):
@@ -142,7 +142,9 @@ def _result(found):
     if found["draws"]:
         ends = "; splits from {} to {}" if has_splits(found) else ""
         return "; ".join(
-            f"{network} {score(draws)}" + ends.format(percent(draws["lowest"]), percent(draws["highest"]))
+            f"{network} {FAILED}"
+            if draws["failed"]
+            else f"{network} {score(draws)}" + ends.format(percent(draws["lowest"]), percent(draws["highest"]))
             for network, draws in found["draws"].items()
         )
     if len(found["variants"]) > MANY:

@@ -14,7 +14,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.pages import present
 
-FILTERS = ("accuracy", "counted", "gain", "gains", "percent", "points", "p_value", "score", "spread", "title")
+FILTERS = ("accuracy", "counted", "gain", "gains", "intervals", "percent", "points", "p_value", "score", "title")
 
 
 def fill(folder, name, values):

@@ -15,13 +15,14 @@ from fergit.pages.present import TITLES, markdown
 from fergit.pages.tables_pages import FRAMES, SUBJECTS
 from fergit.paper import published
 
-REPORT = ("models", "claims", "comparison")  # keys that are read
-STUDY = ("question", "dataset", "paper", "variants", "draws", "networks", "against_first", "claims")
+LEVEL = 0.95  # of the intervals, as the templates say
+REPORT = ("models", "claims", "comparison", "confidence_level")  # keys that are read
+STUDY = ("question", "dataset", "paper", "variants", "draws", "networks", "against_first", "claims", "confidence_level")
 
 
 def collect():
     """All values, as a dict of dicts; FergitError names a damaged file, and the command that writes it again."""
-    reports, found = read_reports(), read_studies()
+    reports, found, defined = read_reports(), read_studies(), read(paths.STUDIES)["studies"]
     if "ckplus" in reports and (by_splits := found.get(FRAMES, {"claims": []})["claims"]):
         reports["ckplus"]["claims"] = _by_id(by_splits)  # ten splits say more than one
     claims = {name: claim for report in reports.values() for name, claim in report["claims"].items()}
@@ -37,10 +38,9 @@ def collect():
     replicated = {name: report for name, report in reports.items() if name in TITLES}  # without the user's own data
     return {
         "reports": reports,
-        "replicated": replicated,
-        "fergit": fergit if fergit and fergit["comparison"] else None,  # with both networks
+        "fergit": fergit if fergit and _both_are_trained(fergit) else None,
         "studies": found,
-        "defined": read(paths.STUDIES)["studies"],
+        "defined": defined,
         "leaks": _read("leaks/*/metrics.json", (), "`dvc repro -f studies/dvc.yaml:leaks@{}`"),
         "gradcam": _read("gradcam/*/metrics.json", (), "`dvc repro -f studies/dvc.yaml:gradcam@{}`"),
         "first": _first_reading(),
@@ -49,10 +49,14 @@ def collect():
         "table": {
             "headline": tables_pages.headline(replicated, found),
             "claims": tables_pages.claims(reports),
-            "compute": tables_pages.compute(),
+            "compute": tables_pages.compute(defined),
             "studies": markdown(tables_studies.overview(found)),
         },
     }
+
+
+def _both_are_trained(report):
+    return bool(report["comparison"]) and not any(entry["failed_seeds"] for entry in report["models"].values())
 
 
 def read_studies():
@@ -63,7 +67,7 @@ def read_studies():
 
 def read_reports():
     """report.json by data set, in the order of `TITLES` and then those of the user's own, with claims by id."""
-    reports = _read("reports/*/report.json", REPORT, "`dvc repro -f report@{}` writes it again", TITLES)
+    reports = _read("reports/*/report.json", REPORT, "`dvc repro -f report@{}`", TITLES)
     return {dataset: report | {"claims": _by_id(report["claims"])} for dataset, report in reports.items()}
 
 
@@ -75,7 +79,13 @@ def _read(pattern, keys, remedy, first=()):
     """The files of results with this pattern, by the name of their folder: those of `first` before the others."""
     files = {path.parent.name: path for path in sorted(paths.RESULTS.glob(pattern))}
     names = sorted(files, key=lambda name: [*first, name].index(name))
-    return {name: read_json(files[name], keys, remedy.format(name)) for name in names}
+    found = {name: read_json(files[name], keys, remedy.format(name)) for name in names}
+    for name, entry in found.items():
+        if "confidence_level" in keys and entry["confidence_level"] != LEVEL:
+            has = f"its intervals are of {entry['confidence_level']:.0%}, and the pages speak of {LEVEL:.0%}"
+            remedy = f"set evaluate.confidence_level: {LEVEL} in params.yaml, and {remedy.format(name)}"
+            raise FergitError(f"{paths.relative(files[name])}: {has}; {remedy}")
+    return found
 
 
 def _first_reading():

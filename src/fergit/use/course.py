@@ -8,7 +8,7 @@ from fergit.use.outputs import MARK
 from fergit.use.recognizer import CLASSES, Face
 
 BINS = 1024  # at most; then each two become one
-PERSONS = 40  # kept at most: whoever was seen for the shortest time goes
+PERSONS = 40  # kept at most: of those out of sight, whoever was seen for the shortest time goes
 NAMED, DRAWN = 3, 8  # persons in a summary, and in a film's plot: who was seen longest
 PANELS = 40  # of a plot at most, for a picture has no more than 65,535 pixels a side
 
@@ -34,12 +34,12 @@ class Person:
 class Course:
     """How the expression of each person in a film changes, weighed by time, in constant memory.
 
-    ``persons`` has them by their numbers.
+    ``persons`` has them by their numbers, of which ``people`` is the highest so far.
     """
 
     def __init__(self, name: str, classes: tuple[str, ...] = CLASSES):
         self.name, self.classes, self.frames, self.with_face, self.seconds, self.persons = name, classes, 0, 0, 0.0, {}
-        self.width, self.waiting, self.lasting, self.left_out = 1 / 30, None, 1 / 25, 0
+        self.width, self.waiting, self.lasting, self.people = 1 / 30, None, 1 / 25, 0
         self.counts, self.times = np.zeros(BINS), np.zeros(BINS)  # for each bin: frames, and their times
 
     def add(self, faces: list[Face], seconds: float):
@@ -70,9 +70,11 @@ class Course:
         self.seconds += lasting
         for face in faces:
             self.persons.setdefault(face.person, Person(len(self.classes))).add(face, place, lasting)
+            self.people = max(self.people, face.person)
+        here = {face.person for face in faces}
         while len(self.persons) > PERSONS:
-            del self.persons[min(self.persons, key=lambda number: self.persons[number].seconds)]
-            self.left_out += 1
+            away = self.persons.keys() - here or self.persons
+            del self.persons[min(away, key=lambda number: (self.persons[number].seconds, number))]
 
     def longest(self):
         """The persons by the time in sight, the longest first: list of (number, Person)."""
@@ -81,7 +83,7 @@ class Course:
     def summary(self) -> str:
         """A line that says who was seen."""
         seen = [f"; person {number}, {one.seconds:.1f} s: {one.shares()}" for number, one in self.longest()]
-        more = len(seen) + self.left_out - NAMED
+        more = self.people - NAMED
         tail = f"; {more} more" if more > 0 else ""
         return f"{self.seconds:.1f} s, {self.frames} frames, {self.with_face} with a face{''.join(seen[:NAMED])}{tail}"
 

@@ -51,6 +51,8 @@ def _matroska_end(head):
     """Where its header and then its one segment end; 0 where that is unknown, as in a stream."""
     place = 0
     for _ in range(2):  # four bytes of name, then a size of one to eight bytes
+        if place + 4 >= len(head):  # what is read of the file ends before
+            return 0
         length = 9 - head[place + 4].bit_length()
         most = (1 << 7 * length) - 1
         size = int.from_bytes(head[place + 4 : place + 4 + length]) & most
