@@ -12,7 +12,7 @@ try:
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make app` makes an environment that "
-        "has, and runs the app in it"
+        "has it, and runs the app there"
     ) from None
 except KeyboardInterrupt:
     sys.exit(130)
@@ -21,11 +21,11 @@ except KeyboardInterrupt:
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="app.py",
-        description="A page for the browser that names the expressions in pictures and of what a camera sees.",
+        description="Serve a page in the browser that names the expressions in pictures and in what a camera sees.",
         epilog="The camera's frames have 480 pixels on their shorter side: a --smallest below 0.05 is for pictures. "
         "The app answers to this machine alone, and pictures stay on it: nothing is stored or sent. Ctrl-C ends it.",
     )
-    parser.add_argument("--port", type=int, default=8765, metavar="N", help="8765 unless told; 0: any that is free")
+    parser.add_argument("--port", type=int, default=8765, metavar="N", help="port of the page (8765); 0: any free one")
     add_options(parser)
     options = parser.parse_args(arguments)
     if options.port and not 1024 <= options.port <= 65535:

@@ -24,7 +24,7 @@ try:
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"error: this Python ({sys.executable}) has no package {missing.name}; `make setup` makes an environment that "
-        "has, and `.venv/bin/python src/predict.py` runs in it"
+        "has it; then run `.venv/bin/python src/predict.py`"
     ) from None
 except KeyboardInterrupt:
     sys.exit(130)
@@ -67,7 +67,7 @@ def parse(arguments):
     parser.add_argument(
         "--fps", type=float, default=0, metavar="F", help="search at most F frames of each second of a film"
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace files that no earlier run wrote, too")
+    parser.add_argument("--overwrite", action="store_true", help="also replace files that predict.py did not write")
     add_options(parser)
     options = parser.parse_args(arguments)
     if not options.paths and options.camera is None and not options.url:
@@ -137,7 +137,7 @@ class Job:
             if path := getattr(options, name):
                 setattr(self, name, outputs.claim(f"--{name}", path))
         if self.timeline and not self.films:
-            raise FergitError("--timeline: there is no film among what is to be read, and no camera")
+            raise FergitError("--timeline: needs a film or a camera to read")
         if self.annotated:
             names = set()
             for number, (source, name) in enumerate(self.inputs):

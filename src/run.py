@@ -17,8 +17,8 @@ try:
     from fergit.runner.command import one_line
 except ModuleNotFoundError as missing:
     raise SystemExit(
-        f"error: this Python ({sys.executable}) has no package {missing.name}; `source .venv/bin/activate` goes into "
-        "the environment that has, `make setup` makes it"
+        f"error: this Python ({sys.executable}) has no package {missing.name}; use the project's environment: "
+        "`source .venv/bin/activate`, after `make setup`"
     ) from None
 except KeyboardInterrupt:
     sys.exit(130)
@@ -98,7 +98,7 @@ def study(name):
 
 
 def cluster(names):
-    """Train on a Ray cluster what the pipeline and studies ask for, for `dvc repro` to take up."""
+    """Train the runs of the pipeline or of studies on a Ray cluster; `dvc repro` then reuses them."""
     from fergit.runner import cluster
     from fergit.runner.execute import set_environment
 

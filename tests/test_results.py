@@ -7,6 +7,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from fergit.analysis import metrics, report, studies
 from fergit.core import paths
+from fergit.core.files import read_table
 from fergit.runner.schema import load_params, load_studies
 
 DATASETS = ("ckplus", "fer2013", "fergit", "fergit_best", "synthetic")
@@ -29,6 +30,17 @@ def test_metrics_follow_from_the_predictions(folder):
         assert accuracy_score(one["label"], guess) == pytest.approx(found["accuracy"]["per_seed"][place], abs=1e-6)
         macro_f1 = f1_score(one["label"], guess, average="macro")
         assert macro_f1 == pytest.approx(found["macro_f1"]["per_seed"][place], abs=1e-6)
+
+
+def test_what_replication_says_of_copies():
+    """Without exact copies in training the network loses about as much on test images without a copy as on the rest."""
+    predictions, _ = studies.read(paths.study("fergit-copies"))
+    copies = read_table(paths.results("fergit") / "01-preprocess" / "copies.csv", ("sample_id", "exact_copy"), "")
+    tested = predictions[predictions["split"] == "test"].set_index("sample_id")
+    right = tested.filter(regex="^p_").idxmax(axis=1).str[2:] == tested["label"]
+    with_, without = (right[tested["variant"] == name] for name in tested["variant"].unique())
+    loss, copied = with_.astype(int) - without, copies.set_index("sample_id")["exact_copy"]
+    assert loss.mean() > 0.01 and loss[~copied.reindex(loss.index)].mean() > 0.8 * loss.mean()
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -1,7 +1,6 @@
 """The rule that judges the paper's numbers, on cases computed by hand, by simulation, and on made-up results."""
 
 import re
-from types import SimpleNamespace
 
 import made_up
 import numpy as np
@@ -12,6 +11,7 @@ from scipy import stats
 
 from fergit.analysis import claims, metrics
 from fergit.analysis.claims import Measured
+from fergit.analysis.report import NetworkResults
 from fergit.core import paths
 from fergit.core.predictions import predictions_table
 from fergit.paper import published
@@ -26,7 +26,7 @@ def predictions(table, recalls, seeds=(0,), seed_shift=0):
 
 def outcome(table, recalls=None, seeds=(0,), seed_shift=0, **changes):
     table_of = predictions(table, table["recall"] if recalls is None else recalls, seeds, seed_shift)
-    return SimpleNamespace(predictions=table_of, trainings=dict.fromkeys(seeds, made_up.training(**changes)))
+    return NetworkResults(table_of, {}, dict.fromkeys(seeds, made_up.training(**changes)), pd.DataFrame())
 
 
 def checked(basic=None, residual=None, **options):

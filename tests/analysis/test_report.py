@@ -31,6 +31,8 @@ def test_a_report_has_the_networks_their_difference_and_the_claims():
     residual = built["models"]["residual"]
     assert residual["accuracy"]["mean"] == pytest.approx(0.747, abs=1e-3) and residual["seeds"] == [0, 1]
     assert residual["paper_accuracy"] == 0.75 and residual["train_accuracy"] == 0.86
+    highest = max(report.read_outcomes("fergit", ["residual"], (0, 1))["residual"].history["accuracy"])
+    assert residual["highest_train_accuracy"] == pytest.approx(highest, abs=1e-6)
     assert built["comparison"]["difference"] == pytest.approx(0.005, abs=2e-3)
     verdicts = {claim["id"]: claim["verdict"] for claim in built["claims"]}
     assert verdicts["fergit-residual-accuracy"] == "reproduced"
@@ -54,7 +56,9 @@ def test_a_data_set_that_the_paper_has_not(results):
 
 def test_a_failed_training_is_named():
     made_up.write_results("fergit", "residual", trained=False)
-    assert build("fergit", ["residual"])["models"]["residual"]["failed_seeds"] == ["0"]
+    made_up.write_results("fergit", "basic")
+    built = build("fergit", report.PAIR)
+    assert built["models"]["residual"]["failed_seeds"] == ["0"] and built["comparison"] is None
 
 
 def test_exactly_the_seeds_of_params_are_read():

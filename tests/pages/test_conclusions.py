@@ -66,7 +66,8 @@ def test_of_a_report():
     found["comparison"] |= {"high": -0.002, "over_seeds": [-0.04, 0.024]}
     said = "by −0.8 points (−1.8 to −0.2 over images, −4.0 to +2.4 over seeds), not significant.\n"
     assert said in conclusions.report(found)
-    found["models"]["residual"], found["claims"] = entry(0.2, failed=[1]), []
+    found |= {"comparison": None, "claims": []}
+    found["models"]["residual"] = entry(0.2, failed=[1])
     assert conclusions.report(found).splitlines() == [
         "- The accuracy of the basic network is 72.0 % (70.0–74.0).",
         "- Training failed for the residual network.",
@@ -127,7 +128,7 @@ def test_of_a_study_of_splits():
         "80.0 %.",
         "- The accuracy of the residual network over all tests is 74.0 % (72.0–76.0); single splits have 60.0 % to "
         "80.0 %.",
-        "- In whole percents, 2 of the 10 splits are below the paper's 97 %, 1 equal it and 7 are above.",
+        "- Splits beside the paper's 97 %, in whole percents: 2 below, 1 equal, 7 above.",
         "- The residual network differs from the basic one by +2.4 points (+0.1 to +4.7), significant over persons. By "
         "seed it is +3.9, +0.9.",
     ]

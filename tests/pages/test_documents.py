@@ -102,6 +102,19 @@ def test_pages_say_what_the_results_say(root):
     assert "| – | training failed | 2 |" in (root / "README.md").read_text()
 
 
+def test_costs_are_without_drawn_faces_and_ones_own(root):
+    run = {"seconds": 3600, "device": "A CPU"}
+    for name in ("synthetic/basic/seed-0", "pets/basic/seed-0"):
+        put(root, f"runs/{name}.json", run)
+    for name, seconds in (("precision", 1), ("fergit-splits", 7200), ("of-my-pets", 3)):  # the first is of drawn faces
+        put(root, f"runs/studies/{name}.json", [run | {"seconds": seconds}])
+    table = documents.texts()["MORE.md"].partition("\n\n")[0]
+    assert table.splitlines()[2:] == [
+        "| FERGIT, residual | 2 | 2.0 | 60 | A CPU |",
+        "| studies, what they add | 1 | 2.0 | 120 | A CPU |",
+    ]
+
+
 def test_a_sentence_falls_with_its_verdict(root):
     claim = 'reports.fergit.claims["fergit-residual-accuracy"]'
     put(root, "docs/templates/MORE.md", f"{{% do rests_on({claim}, 'reproduced') %}}It holds.\n")

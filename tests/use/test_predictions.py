@@ -251,8 +251,8 @@ def test_a_killed_run_keeps_its_rows(folder, tmp_path):
         (["--csv", "b/c/d", "--json", "b/c"], "--json: b/c is to be the folder of --csv b/c/d"),
         (["--json", "mine.txt/a.json"], "mine.txt is no folder"),
         (["--annotated", "mine.txt"], "mine.txt is no folder"),
-        (["--csv", "mine.txt"], "--csv: mine.txt exists and is of no earlier run; --overwrite replaces it"),
-        (["--annotated", "marked"], "--annotated: marked/two.png exists and is of no earlier run"),
+        (["--csv", "mine.txt"], "--csv: mine.txt exists and was not written by predict.py; --overwrite replaces it"),
+        (["--annotated", "marked"], "--annotated: marked/two.png exists and was not written by predict.py"),
         (["--camera", "97"], "camera 97: no such camera"),
     ],
 )

@@ -142,13 +142,12 @@ def _judge(claim, outcomes, evaluate, protocol, splits, failed):
         return _not_comparable(f"no {' and no '.join(missing)} network was trained")
     if claim.quantity == "parameters":
         return _parameters(outcomes[claim.model])
-    failed = [m for m in models if not all(t["trained"] for t in outcomes[m].trainings.values())]
-    if failed:
-        return _training_failed(failed)
+    if found := [model for model in models if outcomes[model].failed]:
+        return _training_failed(found)
     measured = _measured(claim, *(outcomes[model] for model in models), evaluate=evaluate)
     if claim.quantity == "F1 in the text":
         tables = published.recomputed_mean(published.TABLES[claim.dataset, claim.model], "f1")
-        row = _not_comparable(f"which mean it is, is not said; the F1 values of its table have the mean {tables:.3f}")
+        row = _not_comparable(f"the paper does not say which mean this is; its table's F1 values average {tables:.3f}")
         return row | {"ours": float(np.mean(measured.values)), "n": measured.n, "seeds": len(measured.values)}
     row = _row(claim, measured, evaluate, "one split" if claim.dataset == "ckplus" else "")
     trainings = [training for model in models for training in outcomes[model].trainings.values()]

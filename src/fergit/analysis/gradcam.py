@@ -44,7 +44,7 @@ def explain(network, images, labels=None, layer=None):
     """Grad-CAM of each image, uint8 (n, 48, 48): maps float32 (n, side, side), and probabilities float32 (n, classes).
 
     `labels`, int (n,), are what is to be explained, or None for the label that the network itself gives; `layer` is a
-    name, or None for the first of `layers`. Where nothing speaks for the label, a map is all 0.
+    name, or None for the first of `layers`. Where nothing supports the label, a map is all 0.
     """
     head = network.layers[-1]
     layer = network.get_layer(layer or next(iter(layers(network).values())))

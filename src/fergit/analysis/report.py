@@ -28,6 +28,11 @@ class NetworkResults:
     trainings: dict
     history: pd.DataFrame
 
+    @property
+    def failed(self):
+        """Whether a training never left the class prior."""
+        return not all(training["trained"] for training in self.trainings.values())
+
 
 def read_outcomes(dataset, models, seeds):
     """Read just the results of these networks and seeds, whatever lies beside them: `NetworkResults` by network.
@@ -77,8 +82,8 @@ def read_baseline(dataset):
 
 
 def compare(outcomes, evaluate):
-    """`metrics.compare` of the basic and the residual network, or None where one of them is missing."""
-    if not set(PAIR) <= set(outcomes):
+    """`metrics.compare` of the basic and the residual network; None where one is missing or a training of it failed."""
+    if not set(PAIR) <= set(outcomes) or any(outcomes[model].failed for model in PAIR):
         return None
     return metrics.compare(*(outcomes[model].predictions for model in PAIR), evaluate)
 

@@ -131,7 +131,8 @@ def against_first(predictions, trainings, evaluate):
                     "network": network,
                     "variant": variant,
                     "seeds": len(differences),
-                    **{key: found[key] for key in ("difference", "low", "high", "over_seeds")},
+                    **{key: found[key] for key in ("difference", "low", "high")},
+                    "over_seeds": over_seeds(differences, evaluate["confidence_level"]),
                     "test": "paired t test over seeds" if several else "McNemar's test",
                     "p": paired_t(differences) if several else found["mcnemar"][0]["p"],
                 }

@@ -55,7 +55,7 @@ def report(found):
         paper, verdict = entry["paper_accuracy"], verdicts.get(f"{found['dataset']}-{model}-accuracy")
         paper = f" The paper has {percent(paper, 0)}: {verdict}." if paper is not None and verdict else ""
         lines.append(f"The accuracy of the {model} network is {score(entry['accuracy'])}.{paper}")
-    if (change := found["comparison"]) and not any(entry["failed_seeds"] for entry in found["models"].values()):
+    if change := found["comparison"]:
         each = f" By seed it is {gains(found['models'])}." if len(change["mcnemar"]) > 1 else ""
         amount = f"{points(change['difference'])} points ({intervals(change)})"
         lines.append(f"The residual blocks change it by {amount}, {_significance(change)}.{each}")
@@ -82,8 +82,8 @@ def _of_splits(found):
         yield f"The accuracy of the {network} network {over} is {score(one)}{ends}."
         if ends and one["below"] is not None:
             paper = percent(found["paper"][network]["accuracy"], 0)
-            where = f"{one['below']} of the {one['draws']} splits are below the paper's {paper}"
-            yield f"In whole percents, {where}, {one['equal']} equal it and {one['above']} are above."
+            where = f"{one['below']} below, {one['equal']} equal, {one['above']} above"
+            yield f"Splits beside the paper's {paper}, in whole percents: {where}."
     if two := found["networks"]:
         each = f" By seed it is {by_seed(two['per_seed'])}." if len(two["per_seed"]) > 1 else ""
         over = "persons" if all(one["people"] for one in found["draws"].values()) else "images"

@@ -15,7 +15,12 @@ WHOSE = {"ours": plots.OURS, "paper": plots.PAPER}
 
 
 def class_sizes(faces):
-    """Images by class and part: DataFrame of int, a row for each class and one for all, with a last column ``all``."""
+    """Images by class and part: DataFrame of int, a row for each class and one for all, with a last column ``all``.
+
+    A class with this name is a FergitError.
+    """
+    if "all" in faces.classes:
+        raise FergitError("a class is called 'all', which in tables is the sum of classes; images.classes renames it")
     classes = pd.Categorical.from_codes(faces.labels, list(faces.classes))
     parts = pd.Categorical(faces.split, list(PARTS))
     table = pd.crosstab(classes, parts, dropna=False)

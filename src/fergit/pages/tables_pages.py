@@ -79,11 +79,12 @@ def compute(studies):
 
     `studies` are those of studies/params.yaml.
     """
-    runs, drawn = [], {name for name, study in studies.items() if study["dataset"] == "synthetic"}
+    runs, ours = [], TITLES.keys() - {"synthetic"}
+    about = {name: study["dataset"] for name, study in studies.items()}
     for file in sorted(paths.RUNS.rglob("*.json")):
         group, model, *_ = file.relative_to(paths.RUNS).with_suffix("").parts
         is_study = group == "studies"
-        if (is_study and model not in drawn) or group in TITLES.keys() - {"synthetic"}:
+        if (about.get(model) if is_study else group) in ours:
             found = read_json(file, ("seconds", "device"), f"`git checkout {paths.relative(file)}`", is_study)
             name = ADDED if is_study else f"{title(group)}, {model}"
             runs += [(name, run["seconds"] / 3600, run["device"]) for run in (found if is_study else [found])]

@@ -192,7 +192,7 @@ def _cores(number):
                 break
         if number > len(every) or number < len(every) and len(free) < number:
             raise FergitError(
-                f"node {platform.node()} has no {number} free cores: give `ray start --num-cpus` what it has"
+                f"node {platform.node()} has no {number} free cores; set `ray start --num-cpus` to what it has"
             )
         os.sched_setaffinity(0, free or every)
         yield

@@ -81,7 +81,7 @@ def _work(folder, claimed, left):
             faces = images[task.dataset].with_split(split)
             faces = faces.take(faces.split != "")
             if task.key(faces) != key:
-                raise FergitError("the code here is not that which packed the task, or its images differ")
+                raise FergitError("the task was packed by other code than is here, or with other images")
             outcome = task.train(faces)
         except Exception as error:  # the others go on
             progress.line(f"{title} | failed: {type(error).__name__}: {error}")
@@ -102,7 +102,7 @@ def main():
     packing.set_defaults(command=lambda given: pack(given.folder, given.names))
     running = commands.add_parser("run", help="train it")
     running.add_argument("folder", type=Path)
-    running.add_argument("--seconds", type=float, help="then what runs is stopped; it goes on at the next call")
+    running.add_argument("--seconds", type=float, help="stop after so many seconds; the next call continues")
     running.add_argument("--workers", type=int, default=1, help="how many trainings at once, on one device")
     running.set_defaults(command=lambda given: run(given.folder, given.seconds, given.workers))
     given = parser.parse_args()

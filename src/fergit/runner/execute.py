@@ -112,7 +112,7 @@ def execute_notebook(name, target, parameters):
         except RuntimeError as error:
             if "Kernel died before replying" not in str(error):
                 raise
-            raise FergitError(f"{name}: its Python process did not start; `make setup` mends the environment") from None
+            raise FergitError(f"{name}: its Python process did not start; `make setup` repairs .venv") from None
         notebook = notebooks.canonical(nbformat.read(executed, as_version=4), keep_outputs=True)
     notebooks.write(notebook, target)
 

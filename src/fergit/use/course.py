@@ -34,12 +34,12 @@ class Person:
 class Course:
     """How the expression of each person in a film changes, weighed by time, in constant memory.
 
-    ``persons`` has them by their numbers, of which ``people`` is the highest so far.
+    ``persons`` has them by their numbers, ``highest`` is the highest number so far.
     """
 
     def __init__(self, name: str, classes: tuple[str, ...] = CLASSES):
         self.name, self.classes, self.frames, self.with_face, self.seconds, self.persons = name, classes, 0, 0, 0.0, {}
-        self.width, self.waiting, self.lasting, self.people = 1 / 30, None, 1 / 25, 0
+        self.width, self.waiting, self.lasting, self.highest = 1 / 30, None, 1 / 25, 0
         self.counts, self.times = np.zeros(BINS), np.zeros(BINS)  # for each bin: frames, and their times
 
     def add(self, faces: list[Face], seconds: float):
@@ -70,7 +70,7 @@ class Course:
         self.seconds += lasting
         for face in faces:
             self.persons.setdefault(face.person, Person(len(self.classes))).add(face, place, lasting)
-            self.people = max(self.people, face.person)
+            self.highest = max(self.highest, face.person)
         here = {face.person for face in faces}
         while len(self.persons) > PERSONS:
             away = self.persons.keys() - here or self.persons
@@ -83,7 +83,7 @@ class Course:
     def summary(self) -> str:
         """A line that says who was seen."""
         seen = [f"; person {number}, {one.seconds:.1f} s: {one.shares()}" for number, one in self.longest()]
-        more = self.people - NAMED
+        more = self.highest - NAMED
         tail = f"; {more} more" if more > 0 else ""
         return f"{self.seconds:.1f} s, {self.frames} frames, {self.with_face} with a face{''.join(seen[:NAMED])}{tail}"
 

@@ -57,7 +57,7 @@ class Outputs:
             raise FergitError(f"{option}: {path} is to be the folder of {self.folders[target]}; choose another name")
         try:
             if about and not self.overwrite and not is_ours(target):
-                raise FergitError(f"{option}: {path} exists and is of no earlier run; --overwrite replaces it")
+                raise FergitError(f"{option}: {path} exists and was not written by predict.py; --overwrite replaces it")
         except OSError as error:
             raise FergitError(f"{option}: {path}: {error.strerror}") from None
         self.taken[target] = f"{option} {path}"
