@@ -238,7 +238,7 @@ def test_a_killed_run_keeps_its_rows(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--timeline", "a.png"], "--timeline: there is no film"),
+        (["--timeline", "a.png"], "--timeline: needs a film or a camera"),
         (["--annotated", "in"], "--annotated: in/sub/none.jpg would overwrite what is read"),
         (["--csv", "in"], "--csv: in is a folder"),
         (["--csv", "in/two.png"], "--csv: in/two.png would overwrite what is read"),
