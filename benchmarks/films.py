@@ -1,7 +1,7 @@
-"""How often a person in a film gets another number, and how fast persons are followed.
+"""How often a person in a video gets another number, and how fast persons are followed.
 
 CK+'s persons walk about on known paths, cross, cover each other and go out of sight for a moment; every second and a
-half each shows another expression. Simulated films are what a detector would see: boxes and crops tremble, and now and
+half each shows another expression. Simulated videos are what a detector would see: boxes and crops tremble, and now and
 then one is missing. Drawn ones are drawn and searched.
 """
 

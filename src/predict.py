@@ -1,4 +1,4 @@
-"""Name the expressions in photographs, films and what a camera sees: ``python src/predict.py photo.jpg``."""
+"""Name the expressions in photographs, videos and what a camera sees: ``python src/predict.py photo.jpg``."""
 
 import argparse
 import contextlib
@@ -40,7 +40,7 @@ EXAMPLES = """examples:
   python src/predict.py --url rtsp://camera.local/stream --csv faces.csv
   python src/predict.py group.jpg --smallest 0.02
 
-The exit status is 0 if every photograph and film could be read, with faces or without; 1 if one could not; 2 for a
+The exit status is 0 if every photograph and video could be read, with faces or without; 1 if one could not; 2 for a
 wrong command; 130 after Ctrl-C. An interrupted run keeps what it found so far.
 """
 
@@ -48,30 +48,28 @@ wrong command; 130 after Ctrl-C. An interrupted run keeps what it found so far.
 def parse(arguments):
     parser = argparse.ArgumentParser(
         prog="predict.py",
-        description="Find the faces in photographs, films or what a camera sees, and name each one's expression.",
+        description="Find the faces in photographs, videos or what a camera sees, and name each one's expression.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "paths", nargs="*", type=some_path, metavar="PATH", help="a photograph, a film, or a folder of both"
+        "paths", nargs="*", type=some_path, metavar="PATH", help="a photograph, a video, or a folder of both"
     )
     parser.add_argument("--camera", type=int, metavar="N", help="a camera, 0 for the first")
-    parser.add_argument("--url", help="a film or a camera in the network: rtsp, rtsps, http or https")
-    parser.add_argument("--csv", type=some_path, metavar="FILE", help="write a row for each face (and frame of a film)")
+    parser.add_argument("--url", help="a video or a camera in the network: rtsp, rtsps, http or https")
+    parser.add_argument(
+        "--csv", type=some_path, metavar="FILE", help="write a row for each face (and frame of a video)"
+    )
     parser.add_argument("--json", type=some_path, metavar="FILE", help="write each picture (or frame) with its faces")
     parser.add_argument("--annotated", type=some_path, metavar="FOLDER", help="write copies with the faces marked")
-    parser.add_argument(
-        "--timeline", type=some_path, metavar="FILE", help="plot a film's expressions over time, as PNG"
-    )
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="search every Nth frame of a film only")
-    parser.add_argument(
-        "--fps", type=float, default=0, metavar="F", help="search at most F frames of each second of a film"
-    )
+    parser.add_argument("--timeline", type=some_path, metavar="FILE", help="plot a video's expressions over time")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="search every Nth frame of a video only")
+    parser.add_argument("--fps", type=float, default=0, metavar="F", help="search at most F frames a second of a video")
     parser.add_argument("--overwrite", action="store_true", help="also replace files that predict.py did not write")
     add_options(parser)
     options = parser.parse_args(arguments)
     if not options.paths and options.camera is None and not options.url:
-        parser.error("name a photograph, a film or a folder, or --camera 0, or --url ADDRESS")
+        parser.error("name a photograph, a video or a folder, or --camera 0, or --url ADDRESS")
     if options.camera is not None and not 0 <= options.camera < CAMERAS:
         parser.error(f"--camera is {options.camera}; allowed: 0 to {CAMERAS - 1}")
     if options.url and not ADDRESS.match(options.url):
@@ -94,7 +92,7 @@ class Job:
         self.failed, self.pictures, self.writers, self.courses = 0, 0, [], []  # pictures: photographs and frames read
         self.inputs = []  # (path, camera or address; name of the annotated copy)
         self.folders = []  # names of the copies' folders, where several are read
-        for path in options.paths:
+        for path in {os.path.realpath(path): path for path in options.paths}.values():  # each once
             self.collect(path)
         if options.camera is not None:
             self.inputs.append((options.camera, Path(f"camera-{options.camera}.mp4")))
@@ -109,7 +107,8 @@ class Job:
     def collect(self, path):
         try:
             if not os.path.isdir(path):  # Path.is_dir raises where it may not look
-                self.inputs.append((path, Path(path.name)))
+                taken = Path(path.name) in (name for _, name in self.inputs)
+                self.inputs.append((path, Path(Path(os.path.realpath(path)).parent.name if taken else "", path.name)))
                 return
             within, failed = "", self.failed
             if sum(map(os.path.isdir, self.options.paths)) > 1:  # both may have IMG_1.jpg
@@ -124,7 +123,7 @@ class Job:
                     self.inputs.append((file, within / file.relative_to(path)))
             left = f"files that are not read: {', '.join(f'{n} {suffix}' for suffix, n in sorted(others.items()))}"
             if not files and failed == self.failed:
-                raise FergitError(f"{path}: holds no photograph or film{f'; {left}' if others else ''}")
+                raise FergitError(f"{path}: holds no photograph or video{f'; {left}' if others else ''}")
             if others:
                 tqdm.write(shown(f"note: {path} holds {left}"), file=sys.stderr)
         except FergitError as error:
@@ -137,7 +136,7 @@ class Job:
             if path := getattr(options, name):
                 setattr(self, name, outputs.claim(f"--{name}", path))
         if self.timeline and not self.films:
-            raise FergitError("--timeline: needs a film or a camera to read")
+            raise FergitError("--timeline: needs a video or a camera to read")
         if self.annotated:
             names = set()
             for number, (source, name) in enumerate(self.inputs):

@@ -152,6 +152,7 @@ def pages():
     from fergit.pages import documents
     from fergit.use import card
 
+    load_params()  # what is wrong in params.yaml is said before a page is filled in
     text = card.text()  # first: if it cannot be made, no page is written
     for name in documents.write():
         print(f"wrote {name}")

@@ -106,7 +106,9 @@ def test_a_difference_of_three_seeds_has_their_interval_too():
     first, second = (made_up.predictions(strength=strength, seeds=(0, 1, 2)) for strength in (1, 1.5))
     by_seed = metrics.correct(second).mean(axis=1) - metrics.correct(first).mean(axis=1)
     low, high = stats.t.interval(0.95, 2, by_seed.mean(), by_seed.std(ddof=1) / 3**0.5)
-    assert metrics.compare(first, second, EVALUATE)["over_seeds"] == pytest.approx([low, high], abs=1e-6)
+    found = metrics.compare(first, second, EVALUATE)
+    assert found["over_seeds"] == pytest.approx([low, high], abs=1e-6)
+    assert found["per_seed"] == pytest.approx(by_seed, abs=1e-6)
 
 
 def test_tables_have_unix_line_ends_and_the_first_seed(tmp_path):

@@ -58,14 +58,14 @@ def test_a_failed_training_is_named():
     made_up.write_results("fergit", "residual", trained=False)
     made_up.write_results("fergit", "basic")
     built = build("fergit", report.PAIR)
-    assert built["models"]["residual"]["failed_seeds"] == ["0"] and built["comparison"] is None
+    assert built["models"]["residual"]["failed_seeds"] == [0] and built["comparison"] is None
 
 
 def test_exactly_the_seeds_of_params_are_read():
     made_up.write_results("fergit", "residual", seeds=(0, 1))
     with pytest.raises(FergitError, match=r"seeds \[0, 1\], expected \[0\]; `dvc repro predict@fergit-residual`"):
         report.read_outcomes("fergit", ["residual"], [0])
-    with pytest.raises(FergitError, match=r"basic/metrics.json: no such file; `dvc repro evaluate@fergit-basic`"):
+    with pytest.raises(FergitError, match=r"basic/predictions.csv: no such file; `dvc repro`"):
         report.read_outcomes("fergit", ["basic"], [0])
     with pytest.raises(FergitError, match=r"02-train/seed-2/training.json.*`dvc repro train@fergit-basic-2`"):
         report.read_trainings("fergit", "basic", [2])
@@ -80,3 +80,16 @@ def test_a_damaged_result_is_named(name, data):
     with pytest.raises(FergitError) as refused:
         report.read_outcomes("fergit", ["residual"], [0])
     assert name in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_metrics_of_other_seeds_or_another_level_are_refused():
+    made_up.write_results("fergit", "residual", seeds=(0, 1))
+    file = paths.results("fergit", "residual") / "metrics.json"
+    found = json.loads(file.read_text())
+    file.write_text(json.dumps(found | {"seeds": [0]}))
+    with pytest.raises(FergitError, match=r"seeds \[0\], not \[0, 1\]; `dvc repro evaluate@fergit-residual`"):
+        report.read_outcomes("fergit", ["residual"], [0, 1])
+    file.write_text(json.dumps(found))
+    outcomes = report.read_outcomes("fergit", ["residual"], [0, 1])
+    with pytest.raises(FergitError, match="metrics.json: has no ci90; `dvc repro evaluate@fergit-residual` writes it"):
+        report.build("fergit", outcomes, None, [], EVALUATE | {"confidence_level": 0.9})

@@ -20,6 +20,7 @@ STUDY = {
     "models": ["basic"],
     "set": {"train.epochs": 1},
     "vary": "train.precision",
+    "values": ["a", "b"],
 }
 SPLITS = {"vary": "synthetic.split.seed"}
 
@@ -113,6 +114,26 @@ def test_a_failed_training_is_compared_with_nothing():
     assert tables_studies.overview({"mine": found}).loc[0, "test accuracy"] == "a: 60.0 %; b: training failed"
 
 
+def test_what_varies_may_be_any_text():
+    """Of variants with names: also that of a column, or one that ends like a key whose values are splits."""
+    tables = made_up([""] * 10)
+    found = summed_up(*tables, vary="network", values={"a": {}, "b": {"train.epochs": 2}})
+    assert tables_studies.variants(found).index.tolist() == ["a", "b"]
+    assert summed_up(*tables, vary="my.seed", values={"a": {}, "b": {}})["draws"] == {}
+
+
+def test_all_studies_name_their_networks_where_there_are_several():
+    tables = made_up([""] * 10)
+    both = [pd.concat([table, table.assign(network="residual")], ignore_index=True) for table in tables]
+    row = tables_studies.overview({"mine": summed_up(*both, models=["basic", "residual"])}).loc[0]
+    assert "a, basic: 60.0 %; b, basic: 73.3 %; a, residual: 60.0 %" in row["test accuracy"]
+    assert row["difference in points"].startswith("b instead of a, basic: +13.3 (")
+    many = [table.assign(variant=table["variant"] + table["seed"].astype(str), seed=0) for table in both]
+    row = tables_studies.overview({"mine": summed_up(*many, models=["basic", "residual"])}).loc[0]
+    ends = "50.0 % to 90.0 %, {}; best on validation: b2 (test 90.0 %)"
+    assert row["test accuracy"] == "; ".join(map(ends.format, ("basic", "residual")))
+
+
 def test_the_papers_table_stands_beside_a_study_of_its_data():
     """The paper finds 0.54 of disgust at a precision of 0.71: it names 0.76 for each that there is."""
     predictions, trainings = (table.assign(network="residual") for table in made_up([""] * 10))
@@ -122,8 +143,8 @@ def test_the_papers_table_stands_beside_a_study_of_its_data():
 
 
 def test_equal_differences():
-    assert studies.paired_t(pd.Series([0.0, 0.0])) == 1
-    assert studies.paired_t(pd.Series([0.1, 0.1])) == 0
+    assert studies.paired_t([0.0, 0.0]) == 1
+    assert studies.paired_t([0.1, 0.1]) == 0
 
 
 def test_splits_are_summed_up_and_not_compared():

@@ -34,7 +34,7 @@ def test_of_an_evaluation():
     assert conclusions.evaluation(found, per_class, confused, 0.9).splitlines() == [
         "- The network is correct on 72.0 % (70.0–74.0) of 99 test images, the mean of 2 runs.",
         "- Its recall is lowest for *fear* (40.0 %) and highest for *happy*, *sad* and *surprise* (90.0 %).",
-        "- Its most frequent confusion: it calls 30.0 % of *fear* (3 images) *sad*.",
+        "- Its most frequent confusion with the first seed: it calls 30.0 % of *fear* (3 images) *sad*.",
     ]
     found["accuracy"]["per_seed"], per_class["recall"] = [0.72], 1.0
     assert conclusions.evaluation(found, per_class, confused[:0], 0.9) == (
@@ -42,11 +42,23 @@ def test_of_an_evaluation():
     )
 
 
+def test_of_a_calibration():
+    found = {"calibration_error": 0.036, "calibration_error_scaled": 0.025, "temperature": 1.214, "seeds": [0]}
+    assert conclusions.calibration(found, perfect=False) == (
+        "The temperature is **1.21**. The expected calibration error on the test set is **3.6 %** before it and "
+        "**2.5 %** after it."
+    )
+    worse = found | {"calibration_error_scaled": 0.04, "seeds": [0, 1]}
+    assert "set (mean over 2 seeds) is" in conclusions.calibration(worse, perfect=False)
+    assert conclusions.calibration(worse, perfect=False).endswith("after it, so it does not help here.")
+    assert "1.21" not in (said := conclusions.calibration(found, perfect=True)) and "no temperature" in said
+
+
 def test_of_a_report():
     found = {
         "dataset": "fergit",
         "models": {"basic": entry(0.72, 0.74), "residual": entry(0.71, 0.75)},
-        "comparison": change(-0.018, -0.002) | {"mcnemar": [{}, {}]},
+        "comparison": change(-0.018, -0.002) | {"per_seed": [-0.01, -0.01]},
         "claims": claims(
             basic_accuracy="reproduced",
             residual_accuracy="inconclusive",
@@ -61,7 +73,7 @@ def test_of_a_report():
         "it is −1.0, −1.0.",
         "- Of the paper's numbers, 3 can be compared here: 1 reproduced, 0 not reproduced, 2 inconclusive.",
     ]
-    found["comparison"] = change(-0.018, 0.002) | {"mcnemar": [{}]}
+    found["comparison"] = change(-0.018, 0.002) | {"per_seed": [-0.008]}
     assert "by −0.8 points (−1.8 to +0.2 over images), not significant.\n" in conclusions.report(found)
     found["comparison"] |= {"high": -0.002, "over_seeds": [-0.04, 0.024]}
     said = "by −0.8 points (−1.8 to −0.2 over images, −4.0 to +2.4 over seeds), not significant.\n"
@@ -81,6 +93,7 @@ def variant(name, validation, network="residual", failed=0):
 
 def test_of_a_study_of_a_setting():
     found = {
+        "vary": "network.poolings",
         "confidence_level": 0.95,
         "draws": {},
         "paper": {"residual": {"named": {"happy": 1.0, "sad": 1.0, "fear": 0.7}}, "basic": None},
@@ -97,16 +110,18 @@ def test_of_a_study_of_a_setting():
     }
     assert conclusions.study(found).splitlines() == [
         "- Training of the residual network failed with 1 of 3 variants.",
-        "- The highest validation accuracy of the residual network is 71.3 %: *5*.",
-        "- Mean distance from the paper in how often a class is named: *6* 0.15, *5* 0.15. Ours is on validation "
-        "images, the paper's on test images.",
+        "- The highest validation accuracy of the residual network is 71.3 %: poolings *5*.",
+        "- Mean distance from the paper in how often a class is predicted: 0.15 with *6*, 0.15 with *5*. Ours is "
+        "on validation images, the paper's on test images.",
         "- *5* instead of *6* changes the accuracy on test images by +2.6 points (+1.2 to +4.0), significant over "
         "images.",
-        "- The highest validation accuracy of the basic network is 100.0 %: *6* and *5*.",
+        "- The highest validation accuracy of the basic network is 100.0 %: poolings *6* and *5*.",
         "- *5* instead of *6* changes the accuracy on test images by +1.0 points (−3.0 to +5.0), not significant "
         "over seeds.",
         f"- {conclusions.ONE_SEED}",
     ]
+    assert conclusions.kind(found) == "This study compares variants."
+    assert conclusions.how_compared(found).endswith("*significant* if its corrected p is below 0.05.")
     found["against_first"][0]["seeds"] = 2  # too few for an interval
     assert "on test images by +2.6 points, significant over seeds." in conclusions.study(found)
     assert conclusions.ONE_SEED not in conclusions.study(found)
@@ -128,16 +143,20 @@ def test_of_a_study_of_splits():
         "80.0 %.",
         "- The accuracy of the residual network over all tests is 74.0 % (72.0–76.0); single splits have 60.0 % to "
         "80.0 %.",
-        "- Splits beside the paper's 97 %, in whole percents: 2 below, 1 equal, 7 above.",
+        "- Splits compared with the paper's 97 %, in whole percents: 2 below, 1 equal, 7 above.",
         "- The residual network differs from the basic one by +2.4 points (+0.1 to +4.7), significant over persons. By "
         "seed it is +3.9, +0.9.",
     ]
+    assert conclusions.kind(found) == "This study measures networks on several splits."
+    assert "count the splits" in conclusions.how_compared(found) and "three rows" in conclusions.over_all_tests(found)
     found = {"draws": {"residual": draws(0.7, failed=3)}, "networks": None, "paper": {"residual": None}}
     assert conclusions.study(found) == "- Training of the residual network failed 3 of 10 times."
     found["draws"]["residual"] = draws(0.7, splits=1)
     assert (
         conclusions.study(found) == "- The accuracy of the residual network on the test images is 70.0 % (68.0–72.0)."
     )
+    assert conclusions.kind(found) == "This study measures networks on one split."
+    assert "splits" not in conclusions.how_compared(found) + conclusions.over_all_tests(found)
     found["networks"] = {"first": "basic", "second": "residual", "per_seed": [0.01]} | change(0.001, 0.019)
     assert conclusions.study(found).endswith(f"significant over persons.\n- {conclusions.ONE_SEED}")
 

@@ -10,6 +10,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.pages import documents, values
 from fergit.paper import published
+from fergit.use.page import folders
 
 
 def claim(name, paper, ours, difference, low, high, verdict):
@@ -102,6 +103,16 @@ def test_pages_say_what_the_results_say(root):
     assert "| – | training failed | 2 |" in (root / "README.md").read_text()
 
 
+def test_a_data_set_of_ones_own_may_begin_with_digits(root):
+    names = ("reports/2024faces/04-report", "2024faces/01-preprocess", "12-actors/basic/02-train/seed-0/02-train")
+    for name in names:
+        put(root, f"results/{name}.ipynb", {"cells": [{"cell_type": "markdown", "source": ["# How good?"]}]})
+    listed = documents.texts()["results/README.md"]
+    assert "[How good? 2024faces](reports/2024faces/04-report.ipynb)" in listed
+    assert "## 12-actors" in listed and "[How good? basic, seed 0](12-actors/" in listed
+    assert folders("results/12-actors/basic/02-train/seed-0/02-train.ipynb") == ["12-actors", "basic", "seed-0"]
+
+
 def test_costs_are_without_drawn_faces_and_ones_own(root):
     run = {"seconds": 3600, "device": "A CPU"}
     for name in ("synthetic/basic/seed-0", "pets/basic/seed-0"):
@@ -111,7 +122,7 @@ def test_costs_are_without_drawn_faces_and_ones_own(root):
     table = documents.texts()["MORE.md"].partition("\n\n")[0]
     assert table.splitlines()[2:] == [
         "| FERGIT, residual | 2 | 2.0 | 60 | A CPU |",
-        "| studies, what they add | 1 | 2.0 | 120 | A CPU |",
+        "| studies, other runs | 1 | 2.0 | 120 | A CPU |",
     ]
 
 
@@ -148,7 +159,7 @@ def test_a_damaged_file_is_named_and_changes_nothing(root, name, data):
 
 def test_intervals_of_another_level_are_refused(root):
     put(root, "results/reports/fergit/report.json", REPORT | {"confidence_level": 0.9})
-    with pytest.raises(FergitError, match="^results/reports/fergit/report.json: its intervals are of 90%, "):
+    with pytest.raises(FergitError, match="^results/reports/fergit/report.json: its intervals are of 90 %, "):
         documents.write()
     assert not (root / "README.md").exists()
 

@@ -72,7 +72,7 @@ def test_other_code_or_images_are_refused(packed, capsys):
     images, [(task, split, _)] = elsewhere._read(packed)
     (packed / "tasks.pickle").write_bytes(pickle.dumps((images, [(task, split, "0" * 32)])))
     assert work(packed) == 0
-    assert "failed: FergitError: the task was packed by other code than is here" in capsys.readouterr().out
+    assert "failed: the task was packed by other code than is here" in capsys.readouterr().out
 
 
 def test_changed_test_images_are_predicted_again(packed, tmp_path):

@@ -2,35 +2,10 @@
 
 import nbformat
 import pytest
-from papermill.exceptions import PapermillExecutionError
 
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.runner import execute, notebooks
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "said"),
-    [
-        ("ValueError", "first line\nsecond line", "ValueError: first line"),
-        ("FergitError", "images are missing", "images are missing"),
-        (
-            "UnknownError",
-            "Graph execution error:\n\nTraceback:\nfergit.core.errors.FergitError: image 7 is bad\n\t [[node]]",
-            "image 7 is bad",
-        ),
-        ("MemoryError", "", "out of memory: close other programs or lower train.batch_size"),
-        (
-            "ResourceExhaustedError",
-            "OOM when allocating",
-            "out of memory: close other programs or lower train.batch_size",
-        ),
-        ("OSError", "[Errno 28] No space left on device: 'a'", "the disk is full: make room, and `dvc repro` goes on"),
-    ],
-)
-def test_the_reason_is_one_line(kind, text, said):
-    reason = execute._reason(PapermillExecutionError(1, 1, "code", kind, text, []))
-    assert reason.startswith(said) and "\n" not in reason
 
 
 @pytest.mark.parametrize(

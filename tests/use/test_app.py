@@ -146,7 +146,7 @@ def file(tmp_path):
 
 
 def film(path, pictures):
-    """Write pictures as the uncompressed film that Chromium takes for a camera's."""
+    """Write pictures as the uncompressed video that Chromium takes for a camera's."""
     height, width = pictures[0].shape
     with open(path, "wb") as file:
         file.write(f"YUV4MPEG2 W{width} H{height} F10:1 Ip A1:1 C420jpeg\n".encode())

@@ -5,6 +5,7 @@ import json
 import matplotlib
 import numpy as np
 import pytest
+from made_up import EVALUATE
 from sklearn.metrics import f1_score, precision_score
 from test_shipped import ABOUT, finished, inputs, shaken  # noqa: F401, a fixture
 
@@ -21,7 +22,6 @@ from fergit.use import card, shipped
 
 matplotlib.use("Agg")
 
-EVALUATE = {"confidence_level": 0.95, "bootstrap_samples": 200, "calibration_bins": 10}
 OF_TRAINING = {"dataset": "fergit", "model": "residual", "seed": 0, "best_epoch": 3, "temperature": 2.0}
 OF_TRAINING |= {"network": {"poolings": 6, "batch_normalization": "per_conv"}}
 
@@ -57,7 +57,7 @@ def found(faces):
     own[0, by_brightness(faces.images)[0].argmax()] = 0.38
     own[0, -1 + by_brightness(faces.images)[0].argmax()] = 0.36
     own, other = (values / values.sum(axis=1, keepdims=True) for values in (own, other))
-    altered = card.alter("fergit", faces, by_brightness, 0.95)
+    altered = card.alter(faces, by_brightness, 0.95)
     trained = predictions(faces, as_trained(other))
     return card.summary(faces, OF_TRAINING | {"files": True}, trained, own, own, altered, EVALUATE)
 

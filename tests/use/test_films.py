@@ -29,7 +29,7 @@ PICTURE = cv2.cvtColor(portrait(side=60)[0], cv2.COLOR_GRAY2BGR)
 
 
 def film(path, times, face=lambda number: True, end=0.0):
-    """Write a film whose frames have these times, with a face where `face` says so."""
+    """Write a video whose frames have these times, with a face where `face` says so."""
     path.parent.mkdir(exist_ok=True)
     with write_film(path, PICTURE.shape, path.parent) as copy:
         for number, seconds in enumerate(times):
@@ -141,7 +141,7 @@ def test_a_film_that_was_cut_short_is_named(tmp_path, name, share):
     assert len(times(path)) == 100
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(FergitError, match="cut short or damaged; it ends after|not a film that can be read"):
+    with pytest.raises(FergitError, match="cut short or damaged; it ends after|not a video that can be read"):
         times(path)
 
 
@@ -176,7 +176,7 @@ def test_a_film_whose_middle_is_missing_is_named(tmp_path, name, code):
 
 @pytest.mark.parametrize("name", ["sound.mp4", "sound.mkv", "sound.webm", "sound.avi", "sound.mpg"])
 def test_a_film_whose_sound_outlasts_the_picture_is_whole(tmp_path, name):
-    av = pytest.importorskip("av", reason="the package av, which writes films with sound, is not installed")
+    av = pytest.importorskip("av", reason="the package av, which writes videos with sound, is not installed")
     with av.open(str(tmp_path / name), "w") as output:
         codecs = {"sound.webm": ("libvpx", "libopus"), "sound.mpg": ("mpeg1video", "mp2")}
         video, sound = codecs.get(name, ("mpeg4", "mp2"))
@@ -376,7 +376,7 @@ def test_a_films_own_rate_leaves_no_frame_out(tmp_path, name):
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """A film as a file, and a camera that sends some pictures and hangs up, twice; then it is gone."""
+    """A video as a file, and a camera that sends some pictures and hangs up, twice; then it is gone."""
 
     film, calls, asked, about = b"", 0, {}, None
 
@@ -488,7 +488,7 @@ def test_an_address_that_does_not_answer_is_one_line_in_time(server, monkeypatch
     monkeypatch.setattr(films, "TIMEOUT", 1)
     start = time.monotonic()
     for name in (f"{server}/none", f"{server}/silent", "http://127.0.0.1:9/a.mp4", "rtsp://127.0.0.1:9/a"):
-        with pytest.raises(FergitError, match="does not answer, or sends no film"):
+        with pytest.raises(FergitError, match="does not answer, or sends no video"):
             Film(name)
     assert time.monotonic() - start < 30
     for name in ("ftp://a/b", "file:///etc/passwd", "a.mp4", "http://"):

@@ -184,7 +184,7 @@ def test_rows_found_before_the_end_are_kept(folder, film, tmp_path, monkeypatch,
     files = ("--csv", out / "a.csv", "--json", out / "a.json", "--timeline", out / "a.png")
     assert run(film, folder, film, *files) == {"interruption": 130, "head": 1}[ending]
     assert len(list(csv.DictReader((out / "a.csv").open()))) == 6 + 2
-    assert len(json.loads((out / "a.json").read_text())) == 9 + 2  # the film, none.jpg, two.png
+    assert len(json.loads((out / "a.json").read_text())) == 9 + 2  # the video, none.jpg, two.png
     assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "a.png"]
 
 
@@ -238,7 +238,7 @@ def test_a_killed_run_keeps_its_rows(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--timeline", "a.png"], "--timeline: needs a film or a camera"),
+        (["--timeline", "a.png"], "--timeline: needs a video or a camera"),
         (["--annotated", "in"], "--annotated: in/sub/none.jpg would overwrite what is read"),
         (["--csv", "in"], "--csv: in is a folder"),
         (["--csv", "in/two.png"], "--csv: in/two.png would overwrite what is read"),
@@ -301,6 +301,16 @@ def test_copies_of_two_folders_with_the_same_names(folder, tmp_path):
     assert found == ["in-2/two.png", "in/sub/none.jpg", "in/two.png", "other/two.png"]
 
 
+def test_two_files_of_the_same_name_and_one_named_twice(folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = shutil.copy(folder / "two.png", tmp_path / "other")
+    files = ("--annotated", tmp_path / "marked", "--csv", tmp_path / "a.csv")
+    assert run(folder / "two.png", other, folder / "two.png", *files) == 0
+    found = sorted(path.relative_to(tmp_path / "marked").as_posix() for path in (tmp_path / "marked").rglob("*.*"))
+    assert found == ["other/two.png", "two.png"]
+    assert len(list(csv.DictReader((tmp_path / "a.csv").open()))) == 4
+
+
 def test_a_folder_that_may_not_be_written_to(folder, tmp_path, capsys):
     (tmp_path / "locked").mkdir(mode=0o555)
     if os.access(tmp_path / "locked", os.W_OK):
@@ -321,7 +331,7 @@ def test_what_could_not_be_written_is_named_as_it_was_given():
 
 def test_an_empty_folder(tmp_path, capsys):
     assert run(tmp_path) == 1
-    assert "holds no photograph or film" in capsys.readouterr().err
+    assert "holds no photograph or video" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

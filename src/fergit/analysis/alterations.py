@@ -32,11 +32,11 @@ class Alteration:
     function: object
     row: float | None = None
 
-    def __call__(self, images, strength, dataset="fergit"):
-        """The images of a data set at a strength, uint8 (n, 48, 48): the same each time."""
+    def __call__(self, images, strength, source="fergit"):
+        """The images of a source at a strength, uint8 (n, 48, 48): the same each time."""
         if strength == self.none:
             return images.copy()
-        where = () if self.row is None else (self.row + LOWER.get(dataset, 0),)
+        where = () if self.row is None else (self.row + LOWER.get(source, 0),)
         altered = self.function(images.astype(np.float32), strength, *where)
         return np.clip(np.rint(altered), 0, 255).astype(np.uint8)  # whole gray values, as a camera has
 

@@ -142,7 +142,7 @@ def _judge(claim, outcomes, evaluate, protocol, splits, failed):
         return _not_comparable(f"no {' and no '.join(missing)} network was trained")
     if claim.quantity == "parameters":
         return _parameters(outcomes[claim.model])
-    if found := [model for model in models if outcomes[model].failed]:
+    if found := [model for model in models if outcomes[model].failed_seeds]:
         return _training_failed(found)
     measured = _measured(claim, *(outcomes[model] for model in models), evaluate=evaluate)
     if claim.quantity == "F1 in the text":

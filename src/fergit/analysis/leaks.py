@@ -2,7 +2,7 @@
 
 All of it is read from what preprocess and predict left: copies.csv and predictions.csv. A *near copy* is an image whose
 pixels correlate with those of a training image by a threshold or more, as they are or mirrored: the same photograph,
-brighter, compressed again or moved by a fraction of a pixel, or the next frame of a film. A photograph that is cropped
+brighter, compressed again or moved by a fraction of a pixel, or the next frame of a video. A photograph that is cropped
 differently by a few pixels is not found, so there are more copies than we count.
 """
 

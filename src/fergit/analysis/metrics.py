@@ -15,7 +15,7 @@ from fergit.analysis.intervals import bootstrap, correct_by_holm, interval_key, 
 from fergit.core.errors import FergitError
 from fergit.core.predictions import PREFIX, classes_of, seeds_of, unpack
 
-KEYS = ("accuracy", "macro_f1", "train_accuracy", "n_test", "parameters", "seeds", "trained")  # read of metrics.json
+KEYS = ("accuracy", "macro_f1", "train_accuracy", "n_test", "parameters", "seeds")  # read of metrics.json
 ROC_GRID = np.linspace(0, 1, 101)  # 101 points a class draw the same curve as thousands
 SCORES = ("precision", "recall", "f1")
 
@@ -213,9 +213,10 @@ def summarize(test, validation, trainings, evaluate):
 def compare(first, second, evaluate):
     """Two networks on the same test images: how much more accurate is the second? Other test images are an error.
 
-    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (paired bootstrap over images), ``over_seeds``
-    (Student's t interval of the differences by seed; None below three), and ``mcnemar``: for each common seed the
-    images that only one of them is correct on, the exact p value, and the same by Holm.
+    A dict: ``difference`` of the mean accuracies, ``low`` and ``high`` (paired bootstrap over images); ``per_seed``,
+    the difference with each common seed, and ``over_seeds`` (Student's t interval of these; None below three);
+    ``mcnemar``: for each common seed the images that only one of them is correct on, the exact p value, and the same by
+    Holm.
     """
     images = [table.loc[table["seed"] == table["seed"].iloc[0], ["sample_id", "label"]] for table in (first, second)]
     if not np.array_equal(*(table.to_numpy() for table in images)):
@@ -227,10 +228,10 @@ def compare(first, second, evaluate):
     tests, gains = [], []
     for seed in [seed for seed in seeds_of(first) if seed in seeds_of(second)]:
         a, b = one[seeds_of(first).index(seed)], other[seeds_of(second).index(seed)]
-        gains.append(b.mean() - a.mean())
+        gains.append(float(b.mean() - a.mean()))
         table = [[np.sum(a & b), np.sum(a & ~b)], [np.sum(~a & b), np.sum(~a & ~b)]]
         p = float(mcnemar(table, exact=True).pvalue)
         tests.append({"seed": seed, "only_first": int(table[0][1]), "only_second": int(table[1][0]), "p": p})
     correct_by_holm(tests)
-    ends = {"low": low, "high": high, "over_seeds": over_seeds(gains, level)}
+    ends = {"low": low, "high": high, "per_seed": gains, "over_seeds": over_seeds(gains, level)}
     return rounded({"difference": float(gain.mean()), **ends, "mcnemar": tests})

@@ -12,14 +12,14 @@ from fergit.core.faces import SIDE
 
 EYES, MOUTH = 17.5, 38  # rows
 REGIONS = {"mouth": (35, 44, 13, 35), "nose": (22, 35, 18, 30), "eyes": (16, 22, 8, 40), "brows": (11, 16, 8, 40)}
-LOWER = {"synthetic": 3}  # rows by which a data set's faces lie lower than FERGIT's: drawn heads show more hair
+LOWER = {"synthetic": 3}  # rows by which the faces of a source lie lower than FERGIT's: drawn heads show more hair
 ALL = "all"
 FEWEST_MAPS = 10  # in a mean that is shown: fewer say little
 
 
-def regions(dataset):
-    """`REGIONS` where the faces of a data set have them: {name: (row from, row to, column from, column to)}."""
-    lower = LOWER.get(dataset, 0)
+def regions(source):
+    """`REGIONS` where the faces of a source have them: {name: (row from, row to, column from, column to)}."""
+    lower = LOWER.get(source, 0)
     return {name: (top + lower, bottom + lower, *columns) for name, (top, bottom, *columns) in REGIONS.items()}
 
 

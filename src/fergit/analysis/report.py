@@ -29,9 +29,9 @@ class NetworkResults:
     history: pd.DataFrame
 
     @property
-    def failed(self):
-        """Whether a training never left the class prior."""
-        return not all(training["trained"] for training in self.trainings.values())
+    def failed_seeds(self):
+        """The seeds whose training never left the class prior."""
+        return [seed for seed, training in self.trainings.items() if not training["trained"]]
 
 
 def read_outcomes(dataset, models, seeds):
@@ -41,13 +41,15 @@ def read_outcomes(dataset, models, seeds):
     """
     outcomes = {}
     for model in models:
+        predictions, trainings = (read(dataset, model, seeds) for read in (read_part, read_trainings))
         path, remedy = paths.results(dataset, model) / "metrics.json", f"`dvc repro evaluate@{dataset}-{model}`"
-        summary = read_json(path, metrics.KEYS, remedy)
+        summary = read_json(path, metrics.KEYS, f"{remedy} writes it")
+        if summary["seeds"] != list(map(int, seeds)):
+            raise FergitError(f"{paths.relative(path)}: is of seeds {summary['seeds']}, not {list(seeds)}; {remedy}")
         histories = [
             read_table(folder / "history.csv", HISTORY, train, dtype=HISTORY).assign(network=model, seed=seed)
             for seed, folder, train in _trainings(dataset, model, seeds)
         ]
-        predictions, trainings = (read(dataset, model, seeds) for read in (read_part, read_trainings))
         outcomes[model] = NetworkResults(predictions, summary, trainings, pd.concat(histories, ignore_index=True))
     return outcomes
 
@@ -83,7 +85,7 @@ def read_baseline(dataset):
 
 def compare(outcomes, evaluate):
     """`metrics.compare` of the basic and the residual network; None where one is missing or a training of it failed."""
-    if not set(PAIR) <= set(outcomes) or any(outcomes[model].failed for model in PAIR):
+    if not set(PAIR) <= set(outcomes) or any(outcomes[model].failed_seeds for model in PAIR):
         return None
     return metrics.compare(*(outcomes[model].predictions for model in PAIR), evaluate)
 
@@ -93,6 +95,9 @@ def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
     key, models = interval_key(evaluate["confidence_level"]), {}
     for model, outcome in outcomes.items():
         found, paper = outcome.metrics, claims.paper_table(dataset, model, protocol)
+        if key not in found["accuracy"]:
+            path = paths.relative(paths.results(dataset, model) / "metrics.json")
+            raise FergitError(f"{path}: has no {key}; `dvc repro evaluate@{dataset}-{model}` writes it")
         models[model] = {
             **{
                 name: {part: found[name][part] for part in ("mean", "sd", "per_seed")}
@@ -102,7 +107,7 @@ def build(dataset, outcomes, comparison, checked, evaluate, protocol=None):
             **{name: found[name] for name in ("train_accuracy", "n_test", "parameters", "seeds")},
             "trainable_parameters": next(iter(outcome.trainings.values()))["trainable_parameters"],
             "paper_accuracy": paper and paper["accuracy"],
-            "failed_seeds": [seed for seed, success in found["trained"].items() if not success],
+            "failed_seeds": outcome.failed_seeds,
             "highest_train_accuracy": round(float(outcome.history["accuracy"].max()), 6),  # of an epoch, as augmented
             "epochs_run": [training["epochs_run"] for training in outcome.trainings.values()],
         }

@@ -46,7 +46,8 @@ def summary(name, study, predictions, trainings, evaluate, protocol=None):
     validated, tested = (
         predictions[predictions["split"] == part].drop(columns="split") for part in ("validation", "test")
     )
-    draws = study["vary"].endswith((".seed", ".fold"))  # its values are equals, so that their mean says something
+    # The values are equals, so that their mean says something.
+    draws = isinstance(study["values"], list) and study["vary"].endswith((".seed", ".fold"))
     protocol = study["set"].get(f"{study['dataset']}.split.protocol", protocol)
     paper = {network: _paper(study["dataset"], network, protocol) for network in study["models"]}
     return rounded(
@@ -117,24 +118,21 @@ def against_first(predictions, trainings, evaluate):
     """
     rows = []
     for network, group in trainings.groupby("network", sort=False):
-        accuracies = group.pivot(index="seed", columns="variant", values="accuracy")
         sound = group.groupby("variant")["trained"].all()
         first, *others = group["variant"].unique()
         for variant in others:
             if not (sound[first] and sound[variant]):
                 continue
             found = metrics.compare(*(_of(predictions, one, network) for one in (first, variant)), evaluate)
-            differences = accuracies[variant] - accuracies[first]
-            several = len(differences) > 1
+            several = len(found["per_seed"]) > 1
             rows.append(
                 {
                     "network": network,
                     "variant": variant,
-                    "seeds": len(differences),
-                    **{key: found[key] for key in ("difference", "low", "high")},
-                    "over_seeds": over_seeds(differences, evaluate["confidence_level"]),
+                    "seeds": len(found["per_seed"]),
+                    **{key: found[key] for key in ("difference", "low", "high", "over_seeds")},
                     "test": "paired t test over seeds" if several else "McNemar's test",
-                    "p": paired_t(differences) if several else found["mcnemar"][0]["p"],
+                    "p": paired_t(found["per_seed"]) if several else found["mcnemar"][0]["p"],
                 }
             )
     correct_by_holm(rows)
@@ -144,7 +142,7 @@ def against_first(predictions, trainings, evaluate):
 def paired_t(differences):
     """p of the hypothesis that the mean of paired differences is 0; 1 or 0 where all differences are the same."""
     if np.ptp(differences) < 1e-12:
-        return float(abs(differences.iloc[0]) < 1e-12)
+        return float(abs(differences[0]) < 1e-12)
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
 

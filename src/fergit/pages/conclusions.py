@@ -1,4 +1,4 @@
-"""What is seen, in a few sentences: the ends of the notebooks that read results, as Markdown.
+"""What is seen, in a few sentences: the ends of the notebooks that read results, and how a study compares; as Markdown.
 
 `found` is what report.json or metrics.json holds.
 """
@@ -11,7 +11,6 @@ from fergit.pages.present import (
     counted,
     direction,
     gain,
-    gains,
     intervals,
     percent,
     points,
@@ -41,8 +40,20 @@ def evaluation(found, per_class, confused, level):
         lines.append(f"Its recall is lowest {least} and highest {most}.")
     for row in confused.head(1).to_dict("records"):
         taken = f"{percent(row['share'])} of *{row['class']}* ({counted(row['images'], 'image')})"
-        lines.append(f"Its most frequent confusion: it calls {taken} *{row['predicted']}*.")
+        which = " with the first seed" if runs else ""
+        lines.append(f"Its most frequent confusion{which}: it calls {taken} *{row['predicted']}*.")
     return _list(lines)
+
+
+def calibration(found, perfect):
+    """The calibration error before and after the temperature; `perfect`: every validation image is correct."""
+    before, after = found["calibration_error"], found["calibration_error_scaled"]
+    several = f" (mean over {len(found['seeds'])} seeds)" if len(found["seeds"]) > 1 else ""
+    error = f"The expected calibration error on the test set{several} is **{percent(before)}**"
+    if perfect:
+        return f"{error}. Every validation image is classified correctly, so no temperature can be fitted."
+    scaled = f"**{percent(after)}** after it{'' if after < before else ', so it does not help here'}"
+    return f"The temperature is **{found['temperature']:.2f}**. {error} before it and {scaled}."
 
 
 def report(found):
@@ -56,7 +67,7 @@ def report(found):
         paper = f" The paper has {percent(paper, 0)}: {verdict}." if paper is not None and verdict else ""
         lines.append(f"The accuracy of the {model} network is {score(entry['accuracy'])}.{paper}")
     if change := found["comparison"]:
-        each = f" By seed it is {gains(found['models'])}." if len(change["mcnemar"]) > 1 else ""
+        each = f" By seed it is {by_seed(change['per_seed'])}." if len(change["per_seed"]) > 1 else ""
         amount = f"{points(change['difference'])} points ({intervals(change)})"
         lines.append(f"The residual blocks change it by {amount}, {_significance(change)}.{each}")
     counts = {name: [*verdicts.values()].count(name) for name in ("reproduced", "not reproduced", "inconclusive")}
@@ -64,6 +75,46 @@ def report(found):
         each = ", ".join(f"{count} {name}" for name, count in counts.items())
         lines.append(f"Of the paper's numbers, {judged} can be compared here: {each}.")
     return _list(lines)
+
+
+def kind(found):
+    """What kind of study it is: a sentence."""
+    if not found["draws"]:
+        return "This study compares variants."
+    return f"This study measures networks on {'several splits' if has_splits(found) else 'one split'}."
+
+
+def how_compared(found):
+    """What the study's table of differences compares, and when one is significant."""
+    if not found["draws"]:
+        return (
+            "Each variant is compared with the first one on the same test images and with the same seeds. With several "
+            "seeds the test is a paired t test over seeds, and the interval over seeds is the one to report. With one "
+            "seed it is McNemar's test, which compares the two networks that were trained; another seed may order them "
+            "differently. The p values are corrected for the number of comparisons (Holm), the intervals are not. A "
+            f"difference is *significant* if its corrected p is below {1 - found['confidence_level']:.2g}."
+        )
+    if has_splits(found):
+        return (
+            "The second network is compared with the first on the same tests. The last columns count the splits in "
+            "which its accuracy is higher, equal or lower. The interval is a bootstrap over persons where these are "
+            "known, because images of one person resemble each other, and one image may be tested in several splits. A "
+            "difference is *significant* if this interval excludes 0; it does not include chance in training."
+        )
+    return (
+        "The second network is compared with the first on the same test images. The interval is a bootstrap over "
+        "persons where these are known, else over images. A difference is *significant* if it excludes 0; it does not "
+        "include chance in training."
+    )
+
+
+def over_all_tests(found):
+    """What the table over all splits says, under a heading of its own."""
+    return "## Over all tests\n\n" + has_splits(found) * (
+        "If the paper has an accuracy, three rows count the splits below, equal to and above it, rounded to whole "
+        "percents like the paper's. Random splits share most of their training images, so their standard deviation "
+        "understates the variation between independent samples."
+    )
 
 
 def study(found):
@@ -83,7 +134,7 @@ def _of_splits(found):
         if ends and one["below"] is not None:
             paper = percent(found["paper"][network]["accuracy"], 0)
             where = f"{one['below']} below, {one['equal']} equal, {one['above']} above"
-            yield f"Splits beside the paper's {paper}, in whole percents: {where}."
+            yield f"Splits compared with the paper's {paper}, in whole percents: {where}."
     if two := found["networks"]:
         each = f" By seed it is {by_seed(two['per_seed'])}." if len(two["per_seed"]) > 1 else ""
         over = "persons" if all(one["people"] for one in found["draws"].values()) else "images"
@@ -94,6 +145,7 @@ def _of_splits(found):
 
 
 def _of_a_setting(found):
+    varied = found["vary"].rpartition(".")[2].replace("_", " ")
     for network in dict.fromkeys(row["network"] for row in found["variants"]):
         own = [row for row in found["variants"] if row["network"] == network]
         sound = [row for row in own if not row["failed"]]
@@ -102,11 +154,11 @@ def _of_a_setting(found):
         if sound:
             best = max(row["validation"] for row in sound)
             names = _names(row["variant"] for row in sound if row["validation"] == best)
-            yield f"The highest validation accuracy of the {network} network is {percent(best)}: {names}."
+            yield f"The highest validation accuracy of the {network} network is {percent(best)}: {varied} {names}."
             if paper := found["paper"][network]:
-                apart = (f"*{row['variant']}* {_apart(row['named'], paper['named']):.2f}" for row in sound)
+                apart = (f"{_apart(row['named'], paper['named']):.2f} with *{row['variant']}*" for row in sound)
                 yield (
-                    f"Mean distance from the paper in how often a class is named: {', '.join(apart)}. Ours is on "
+                    f"Mean distance from the paper in how often a class is predicted: {', '.join(apart)}. Ours is on "
                     "validation images, the paper's on test images."
                 )
         for row in (row for row in found["against_first"] if row["network"] == network):

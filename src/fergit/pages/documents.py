@@ -7,7 +7,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import write_text
 from fergit.pages import templates, values
-from fergit.pages.present import TITLES, title
+from fergit.pages.present import NOTEBOOKS, TITLES, title
 
 
 def write():
@@ -37,7 +37,7 @@ def texts():
     known["kept"] = {
         path.parent.name: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") for path in kept
     }
-    known["folders"] = _folders(["reconstruction", *known["reports"]], known["studies"])
+    known["folders"] = _folders(["reconstruction", *known["reports"]], known["defined"])
     return {name: re.sub(r"\n{3,}", "\n\n", templates.fill(folder, name, known)) for name in names}
 
 
@@ -72,6 +72,6 @@ def _title(path, studies):
     kind, *parts, _ = path.relative_to(paths.RESULTS).parts
     if kind == "studies" and parts and parts[0] in studies:
         return f"{title(studies[parts[0]]['dataset'])}: {studies[parts[0]]['question']}"
-    about = [TITLES.get(part, part.replace("-", " ")) for part in parts if not part[0].isdigit()]  # not 02-train/
+    about = [TITLES.get(part, part.replace("-", " ")) for part in parts if part not in NOTEBOOKS]  # not 02-train/
     heading = titles[0].lstrip("# ") if titles else path.stem
     return f"{heading}{'' if heading.endswith('?') else ':'} {', '.join(about)}" if about else heading

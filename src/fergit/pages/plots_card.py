@@ -15,7 +15,7 @@ def altered(found):
     The steps stand side by side, unaltered first, whatever their distance.
     """
     support = [row["support"] for row in found["classes"]]
-    lines = {"unaltered": "--", "naming the largest class": ":"}
+    lines = {"unaltered": "--", "always the largest class": ":"}
     figure, axes = plt.subplots(3, 3, figsize=(10, 8), sharey=True)
     for ax, (name, steps) in zip(axes.flat, found["altered"].items(), strict=True):
         at = np.arange(len(steps))
@@ -32,14 +32,14 @@ def altered(found):
     return figure
 
 
-def examples(image, dataset):
-    """One image of a data set, uint8 (48, 48), at each step of each alteration: a row each, unaltered first."""
+def examples(image, source):
+    """One image of a source, uint8 (48, 48), at each step of each alteration: a row each, unaltered first."""
     columns = 1 + max(len(alteration.strengths) for alteration in ALTERATIONS.values())
     size, bare = (1.2 * columns + 2, 1.25 * len(ALTERATIONS)), {"xticks": [], "yticks": [], "frame_on": False}
     figure, axes = plt.subplots(len(ALTERATIONS), columns, figsize=size, subplot_kw=bare)
     for row, alteration in zip(axes, ALTERATIONS.values(), strict=True):
         for ax, strength in zip(row, (alteration.none, *alteration.strengths), strict=False):
-            ax.imshow(alteration(image[np.newaxis], strength, dataset)[0], cmap="gray", vmin=0, vmax=255)
+            ax.imshow(alteration(image[np.newaxis], strength, source)[0], cmap="gray", vmin=0, vmax=255)
             shown = "unaltered" if strength == alteration.none else f"{strength:g}"
             ax.set_title(shown, fontsize=8, loc="center", pad=2)
         title = alteration.title.replace(" in the", "\nin the")

@@ -58,14 +58,15 @@ def accuracies(found):
 
 
 def seen_as(labels, votes):
-    """What most votes of FER+ are for in the images of each class of FER2013, as shares of the class."""
+    """What most votes of FER+ are for in the images of each class, as shares of the class."""
     table = pd.crosstab(labels, leaks.most_voted(votes), normalize="index")
-    names, counts = [name for name in EXPRESSIONS if name in table.index], labels.value_counts()
+    names = [name for name in EXPRESSIONS if name in table.index] + [*table.index.difference(EXPRESSIONS)]
+    counts = labels.value_counts()
     others = [name for name in (*votes.columns, leaks.NO_EXPRESSION[-1]) if name not in names]
     table = table.reindex(index=names, columns=[*names, *others], fill_value=0.0)
     figure, axes = plt.subplots(figsize=(9, 4.2))
     sns.heatmap(100 * table, annot=True, fmt=".0f", cmap="Blues", vmin=0, vmax=100, cbar=False, ax=axes)
-    axes.set(title="% of the test images with a label", xlabel="most votes of FER+ are for", ylabel="FER2013's label")
+    axes.set(title="% of the test images with a label", xlabel="most votes of FER+ are for", ylabel="label")
     axes.set_yticklabels([f"{name} ({counts[name]:,})" for name in names])
     axes.set_xticklabels([name.replace("_", " ") for name in table.columns], rotation=35, ha="right")
     axes.tick_params(axis="y", rotation=0)

@@ -79,21 +79,27 @@ def reliability(table, network):
 
 
 def learning(histories):
-    """Training and validation accuracy by epoch, a panel each, a line for each network and seed.
+    """Training and validation accuracy by epoch, a panel each: a line for each run, and of several their mean.
 
-    `histories` are tables with network, seed, epoch, accuracy and val_accuracy.
+    `histories` are tables with network, seed, epoch, accuracy and val_accuracy. The mean ends with the shortest run.
     """
-    names = {"accuracy": "training, as augmented, with dropout", "val_accuracy": "validation"}
-    table = pd.concat(histories).rename(columns=names)
-    known = set(table["network"]) <= NETWORKS.keys()
-    look = {"height": 3.6, "aspect": 1.3, "units": "seed", "estimator": None, "facet_kws": {"despine": False}}
-    look["palette"] = NETWORKS if known else sns.color_palette()[2 : 2 + table["network"].nunique()]
+    parts = {"accuracy": "training, as augmented, with dropout", "val_accuracy": "validation"}
+    table = pd.concat(histories).rename(columns=parts)
+    names = table["network"].unique()
+    colours = NETWORKS if set(names) <= NETWORKS.keys() else dict(zip(names, sns.color_palette()[2:], strict=False))
+    look = {"height": 4, "aspect": 1.2, "units": "seed", "estimator": None, "facet_kws": {"despine": False}}
     look |= {"marker": "o"} if table["epoch"].max() < 30 else {}  # a line of one epoch would not be seen
-    look |= {"alpha": 0.7, "linewidth": 1} if table["seed"].nunique() > 1 else {}
-    table = table.melt(["network", "seed", "epoch"], [*names.values()], "part", "share")
+    several = table["seed"].nunique() > 1
+    look |= {"alpha": 0.45, "linewidth": 0.8} if several else {}
+    table = table.melt(["network", "seed", "epoch"], [*parts.values()], "part", "share")
     with plt.rc_context({"figure.constrained_layout.use": False}):  # the grid has a layout of its own
-        grid = sns.relplot(table, x="epoch", y="share", hue="network", col="part", kind="line", **look)
+        grid = sns.relplot(table, x="epoch", y="share", hue="network", palette=colours, col="part", kind="line", **look)
+    for (part, name), runs in table.groupby(["part", "network"]) if several else ():
+        mean = runs.pivot(index="epoch", columns="seed", values="share").dropna().mean(axis=1)
+        grid.axes_dict[part].plot(mean, color=colours[name], linewidth=2)
     grid.set_axis_labels("epoch", "accuracy").set_titles("{col_name}")
+    for line in grid.legend.legend_handles:
+        line.set(alpha=1, linewidth=2)
     for ax in grid.axes.flat:  # each fills its axis
         percent_ticks(ax.yaxis)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=ROUND))

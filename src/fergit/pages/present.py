@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from fergit.core import paths
+
 TITLES = {
     "fergit": "FERGIT",
     "fergit_best": "FERGIT, our recipe",
@@ -13,11 +15,17 @@ TITLES = {
 HEADINGS = TITLES | {"card": "The shipped network", "gradcam": "Grad-CAM", "leaks": "Leaks and labels"}  # of results/*
 HEADINGS |= {name: name.capitalize() for name in ("reconstruction", "results", "studies")}
 FAILED = "training failed"
+NOTEBOOKS = {path.stem for path in paths.NOTEBOOKS.glob("*.ipynb")}  # as a folder of figures beside one is called
 
 
 def title(name):
     """What a data set, a source, a label or a folder of results is called in headings and tables: ``FERGIT``."""
     return HEADINGS.get(name, name.replace("_", " "))
+
+
+def confidence(level):
+    """A confidence level as text: ``95 %``, ``99.9 %``."""
+    return f"{100 * level:g} %"
 
 
 def percent(share, digits=1):
@@ -41,7 +49,9 @@ def ends(entry):
 
 
 def score(entry, before=""):
-    """`with_interval` of a dict with ``accuracy`` or ``mean``, and with `ends`."""
+    """`with_interval` of a dict with ``accuracy`` or ``mean``, and with `ends`; unless a training of it ``failed``."""
+    if entry.get("failed"):
+        return FAILED
     return with_interval(entry["accuracy" if "accuracy" in entry else "mean"], *ends(entry), before)
 
 
@@ -79,12 +89,6 @@ def gain(entry, unit="", before=""):
     return "–" if pd.isna(low) else f"{points(entry['difference'])}{unit} ({before}{points_interval(low, high)})"
 
 
-def gains(models):
-    """What the residual network of a report gains over the basic one, by seed: ``+1.9, 0.0, −0.7``."""
-    both = (models[name]["accuracy"]["per_seed"] for name in ("basic", "residual"))
-    return by_seed([residual - basic for basic, residual in zip(*both, strict=True)])
-
-
 def by_seed(differences):
     """Differences, one for each seed: ``+1.9, 0.0, −0.7``."""
     return ", ".join(map(points, differences))
@@ -116,10 +120,11 @@ def markdown(table):
 
 def failure_warning(trainings, model):
     """A block that cannot be overlooked if a training never left the class prior, else an empty text."""
-    failed = ", ".join(str(seed) for seed, training in trainings.items() if not training["trained"])
-    return failed and (
+    *others, last = [str(seed) for seed, training in trainings.items() if not training["trained"]] or [""]
+    failed = f"seeds {', '.join(others)} and {last}" if others else f"seed {last}"
+    return last and (
         "> ## ⚠️ A failure, not a result\n>\n"
-        f"> **The {model} network with seed {failed} never became clearly better than always naming the largest class. "
+        f"> **The {model} network with {failed} never became clearly better than always naming the largest class. "
         "The numbers below say nothing about it. Train longer, lower the dropout or change the learning rate in "
         "`params.yaml`, and run again.**"
     )

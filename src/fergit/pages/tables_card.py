@@ -4,7 +4,7 @@ import pandas as pd
 
 from fergit.analysis.alterations import ALTERATIONS
 from fergit.pages import present
-from fergit.pages.present import markdown, percent, score
+from fergit.pages.present import confidence, markdown, percent, score
 
 NOTABLE = 0.1  # of accuracy, lost: such cells are bold
 MISSING = "Not measured yet: the commands above make these tables."
@@ -23,19 +23,19 @@ def numbers(found):
         "macro F1": _share(found["macro_f1"], "value", "low", "high"),
         "accuracy before rounding to float16": percent(rounding["accuracy"], 2),
         "labels that rounding changed": f"{rounding['named_otherwise']:,}",
-        "largest change of a probability by rounding": f"{rounding['at_most']:.6f}",
+        "largest change of a probability by rounding": f"{rounding['at_most']:.1g}",
     }
     if onnx:
         rows |= {
             "labels that differ between OpenCV and Keras": f"{onnx['named_otherwise']:,}",
-            "largest difference of a probability": f"{onnx['at_most']:.6f}",
+            "largest difference of a probability": f"{onnx['at_most']:.1g}",
         }
     rows |= {
         "temperature, fitted on validation images": f"{calibration['temperature']:.2f}",
         "expected calibration error before": percent(calibration["before"]),
         "expected calibration error after, as shipped": percent(calibration["after"]),
     }
-    return pd.DataFrame(rows.items(), columns=["", f"value ({percent(found['confidence_level'], 0)} interval)"])
+    return pd.DataFrame(rows.items(), columns=["", f"value ({confidence(found['confidence_level'])} interval)"])
 
 
 def classes(found):

@@ -4,10 +4,11 @@ import pandas as pd
 
 from fergit.core import paths
 from fergit.core.files import read_json
-from fergit.pages.present import FAILED, TITLES, accuracy, gain, markdown, percent, points, score, title
+from fergit.pages.present import TITLES, accuracy, gain, markdown, percent, points, score, title
 
 FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
-ADDED = "studies, what they add"  # to the runs that there are, which a study takes up
+SPLITS = {FRAMES: "CK+, random splits", SUBJECTS: "CK+, new persons"}
+ADDED = "studies, other runs"  # than those above, which a study takes up
 CLAIMS = {  # what a claim is about, where its id does not say so
     "gain": "accuracy gain over basic",
     "macro-f1": "macro F1 of the table",
@@ -23,25 +24,22 @@ def headline(reports, studies):
     for dataset, report in reports.items():
         if dataset == "synthetic":
             continue
-        draws = {name: studies[name]["draws"] for name in (FRAMES, SUBJECTS) if name in studies and dataset == "ckplus"}
-        for model, entry in report["models"].items():
-            claim = report["claims"].get(f"{dataset}-{model}-accuracy", {"verdict": "–"})
-            beside = percent(entry["paper_accuracy"], 0), claim["verdict"]
-            if model in draws.get(FRAMES, ()):
-                rows.append(_over_splits("CK+, random splits", model, draws[FRAMES][model], FRAMES, *beside))
-            else:
-                notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
-                ours = accuracy(entry), len(entry["seeds"])
-                rows.append((title(dataset), model, beside[0], *ours, beside[1], notebook))
-        for model, entry in draws.get(SUBJECTS, {}).items():
-            rows.append(_over_splits("CK+, new persons", model, entry, SUBJECTS, "–", "–"))
+        by_splits = [name for name in (FRAMES, SUBJECTS) if name in studies and dataset == "ckplus"]
+        verdicts = {name: claim["verdict"] for name, claim in report["claims"].items()}
+        for model, entry in report["models"].items() if FRAMES not in by_splits else ():
+            notebook = f"[evaluation](results/{dataset}/{model}/03-evaluate.ipynb)"
+            verdict = verdicts.get(f"{dataset}-{model}-accuracy", "–")
+            ours = accuracy(entry), len(entry["seeds"])
+            rows.append((title(dataset), model, percent(entry["paper_accuracy"], 0), *ours, verdict, notebook))
+        for name in by_splits:
+            notebook = f"[study](results/studies/{name}/05-study.ipynb)"
+            for model, draws in studies[name]["draws"].items():
+                paper = studies[name]["paper"][model]
+                verdict = verdicts.get(f"ckplus-{model}-accuracy", "–") if paper else "–"
+                share = percent(paper["accuracy"], 0) if paper else "–"
+                rows.append((SPLITS[name], model, share, score(draws), draws["trainings"], verdict, notebook))
     columns = ["data set", "network", "paper", "ours (95 % CI)", "runs", "verdict", "notebook"]
     return markdown(pd.DataFrame(rows, columns=columns))
-
-
-def _over_splits(dataset, model, draws, study, paper, verdict):
-    ours = FAILED if draws["failed"] else score(draws)
-    return dataset, model, paper, ours, draws["trainings"], verdict, f"[study](results/studies/{study}/05-study.ipynb)"
 
 
 def claims(reports):
@@ -91,8 +89,8 @@ def compute(studies):
     table = pd.DataFrame(runs, columns=["network", "hours", "device"])
     taken_up = (table["network"] == ADDED) & table.duplicated(["hours", "device"])
     rows = []
-    for name, own in table[~taken_up].groupby("network", sort=False):
-        hours, devices = own["hours"].sum(), ", ".join(sorted(set(own["device"])))
-        rows.append((name, len(own), f"{hours:.1f}", f"{60 * hours / len(own):.0f}", devices))
+    for (name, device), own in table[~taken_up].groupby(["network", "device"], sort=False):
+        hours = own["hours"].sum()
+        rows.append((name, len(own), f"{hours:.1f}", f"{60 * hours / len(own):.0f}", device))
     columns = ["network", "runs", "hours in all", "minutes each", "on"]
     return markdown(pd.DataFrame(rows, columns=columns))

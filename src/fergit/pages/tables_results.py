@@ -9,6 +9,7 @@ from fergit.analysis.leaks import NEAR
 from fergit.analysis.regions import ALL, FEWEST_MAPS
 from fergit.pages.present import (
     accuracy,
+    confidence,
     gain,
     interval,
     markdown,
@@ -54,7 +55,7 @@ def scores_table(summary, level, paper=None):
         entry = summary[name]
         rows[shown] = {
             "ours": percent(entry["mean"]),
-            f"{percent(level, 0)} interval": interval(*entry[interval_key(level)]) + " %",
+            f"{confidence(level)} interval": interval(*entry[interval_key(level)]) + " %",
             "sd over seeds": spread(entry["sd"]),
         } | ({"paper": percent(theirs[name], int(name == "macro_f1"))} if paper else {})
     return _by_row(rows, f"{summary['n_test']:,} test images")

@@ -33,10 +33,10 @@ def variants(found):
     """A row for each value and network, with its spread over the trainings."""
     rows = [
         {
-            found["vary"]: row["variant"],
+            _column(found): row["variant"],
             "network": row["network"],
             "runs": row["trainings"],
-            "test accuracy": FAILED if row["failed"] else score(row),
+            "test accuracy": score(row),
             "sd over runs": spread(row["sd"]),
             "macro F1": percent(row["macro_f1"]),
             "validation accuracy": percent(row["validation"]),
@@ -44,8 +44,13 @@ def variants(found):
         }
         for row in found["variants"]
     ]
-    table = pd.DataFrame(rows).set_index(found["vary"])
+    table = pd.DataFrame(rows).set_index(_column(found))
     return table.drop(columns=["runs", "sd over runs"]) if (table["runs"] == 1).all() else table
+
+
+def _column(found):
+    """The name of the column of variants: what varies, if that is a key of params.yaml and no free text."""
+    return found["vary"] if "." in found["vary"] else "variant"
 
 
 def comparisons(found):
@@ -78,7 +83,7 @@ def splits(found):
     """The accuracy over all splits or folds, and the recall of each class; None for a study of anything else."""
     columns = {
         network: {
-            "accuracy over all tests": FAILED if draws["failed"] else score(draws),
+            "accuracy over all tests": score(draws),
             "tests": f"{draws['tests']:,}",
             "interval over": counted(draws["people"] or draws["images"], "person" if draws["people"] else "image"),
             **(_spread_over_splits(draws) if has_splits(found) else {}),
@@ -119,7 +124,7 @@ def named(found):
         )
     papers = {(network, "paper"): paper["named"] for network, paper in found["paper"].items() if paper}
     table = pd.concat([table, pd.DataFrame(papers)], axis=1) if papers else table
-    return table.map("{:.2f}".format, na_action="ignore").rename_axis(columns=("network", found["vary"])).T
+    return table.map("{:.2f}".format, na_action="ignore").rename_axis(columns=("network", _column(found))).T
 
 
 def overview(studies):
@@ -138,31 +143,47 @@ def overview(studies):
 
 
 def _result(found):
-    several = len({row["network"] for row in found["variants"]}) > 1
     if found["draws"]:
         ends = "; splits from {} to {}" if has_splits(found) else ""
         return "; ".join(
-            f"{network} {FAILED}"
-            if draws["failed"]
-            else f"{network} {score(draws)}" + ends.format(percent(draws["lowest"]), percent(draws["highest"]))
+            f"{network} {score(draws)}"
+            + (ends.format(percent(draws["lowest"]), percent(draws["highest"])) if not draws["failed"] else "")
             for network, draws in found["draws"].items()
         )
     if len(found["variants"]) > MANY:
-        sound = [row for row in found["variants"] if not row["failed"]]
-        if not sound:
-            return FAILED
-        ends = (percent(end(row["mean"] for row in sound)) for end in (min, max))
-        chosen = max(sound, key=lambda row: row["validation"])
-        return f"{' to '.join(ends)}; best on validation: {chosen['variant']} (test {percent(chosen['mean'])})"
+        return "; ".join(_range(found, network) for network in _networks(found))
     return "; ".join(
-        f"{row['variant']}{', ' + row['network'] if several else ''}: "
-        + (FAILED if row["failed"] else percent(row["mean"]))
+        f"{row['variant']}{_of(found, row['network'])}: {FAILED if row['failed'] else percent(row['mean'])}"
         for row in found["variants"]
     )
+
+
+def _range(found, network):
+    """The lowest and the highest accuracy of a network, and the variant that validation chooses."""
+    sound = [row for row in found["variants"] if row["network"] == network and not row["failed"]]
+    if not sound:
+        return f"{network}: {FAILED}"
+    ends = (percent(end(row["mean"] for row in sound)) for end in (min, max))
+    chosen = max(sound, key=lambda row: row["validation"])
+    best = f"best on validation: {chosen['variant']} (test {percent(chosen['mean'])})"
+    return f"{' to '.join(ends)}{_of(found, network)}; {best}"
+
+
+def _networks(found):
+    return list(dict.fromkeys(row["network"] for row in found["variants"]))
+
+
+def _of(found, network):
+    """``, basic`` where a study has several networks."""
+    return f", {network}" if len(_networks(found)) > 1 else ""
 
 
 def _differences(found):
     if two := found["networks"]:
         return f"{two['second']} minus {two['first']} {gain(two)}"
-    differences = [f"{row['variant']} {gain(row)}" for row in found["against_first"]]
+    first = found["variants"][0]["variant"]
+    differences = [
+        f"{row['variant']} instead of {first}{_of(found, row['network'])}: {gain(row)}"
+        for row in found["against_first"]
+    ]
     return "; ".join(differences) if 0 < len(differences) < MANY else "–"

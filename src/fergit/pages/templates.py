@@ -14,7 +14,7 @@ from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.pages import present
 
-FILTERS = ("accuracy", "counted", "gain", "gains", "intervals", "percent", "points", "p_value", "score", "title")
+FILTERS = ("accuracy", "by_seed", "counted", "gain", "intervals", "percent", "points", "p_value", "score", "title")
 
 
 def fill(folder, name, values):
@@ -38,7 +38,7 @@ def fill(folder, name, values):
         return environment.get_template(name).render(values, rests_on=_rests_on, verdict=_verdict)
     except TemplateSyntaxError as error:
         raise FergitError(f"{source}, line {error.lineno}: {error.message}") from None
-    except (UndefinedError, FergitError, KeyError, TypeError, ValueError) as error:
+    except (UndefinedError, FergitError, AttributeError, KeyError, TypeError, ValueError) as error:
         frames = reversed(traceback.extract_tb(error.__traceback__))
         line = next((frame.lineno for frame in frames if frame.filename.endswith(name)), 1)
         known = isinstance(error, UndefinedError | FergitError)
@@ -83,5 +83,5 @@ def with_block(path, begin, end, block):
     before, *rest = path.read_text(encoding="utf-8").split(begin)
     _, *after = "".join(rest).split(end)
     if len(rest) != 1 or len(after) != 1 or end in before:
-        raise FergitError(f"{path.name}: needs one line {begin} and, below it, one line {end}")
+        raise FergitError(f"{paths.relative(path)}: needs one line {begin} and, below it, one line {end}")
     return f"{before}{begin}\n{block}\n{end}{after[0]}"

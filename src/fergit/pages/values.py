@@ -1,8 +1,9 @@
 """What templates may name: everything under results/ that a page could want, each number by its place in its file.
 
 ``reports.DATASET`` is a report.json, its claims by their ids; ``studies["NAME"]``, ``leaks.DATASET`` and
-``gradcam.DATASET`` are the metrics.json of these; ``first`` is what an earlier version measured, by folder:
-``first.fergit.residual``; ``persons.NETWORK`` is what a network loses on CK+ when the persons are new.
+``gradcam.DATASET`` are the metrics.json of these, without studies of which a training failed; ``first`` is what an
+earlier version measured, by folder: ``first.fergit.residual``; ``persons.NETWORK`` is what a network loses on CK+ when
+the persons are new; ``trained(DATASET, NETWORK)`` is what a report says of a network, or None.
 """
 
 from fergit.analysis import studies
@@ -11,7 +12,7 @@ from fergit.core.errors import FergitError
 from fergit.core.files import read_json
 from fergit.core.params import read
 from fergit.pages import tables_pages, tables_studies
-from fergit.pages.present import TITLES, markdown
+from fergit.pages.present import TITLES, confidence, markdown
 from fergit.pages.tables_pages import FRAMES, SUBJECTS
 from fergit.paper import published
 
@@ -35,16 +36,24 @@ def collect():
         return ", ".join(tables_pages.number(claims[name], "ours") for name in ids if name in claims) or "–"
 
     fergit = reports.get("fergit")
+    sound = {name: study for name, study in found.items() if not any(row["failed"] for row in study["variants"])}
     replicated = {name: report for name, report in reports.items() if name in TITLES}  # without the user's own data
+
+    def trained(dataset, model):
+        """What the report of a data set says of a network; None where there is none, or a training of it failed."""
+        entry = reports.get(dataset, {"models": {}})["models"].get(model)
+        return None if entry is None or entry["failed_seeds"] else entry
+
     return {
         "reports": reports,
+        "trained": trained,
         "fergit": fergit if fergit and fergit["comparison"] else None,  # with both networks
-        "studies": found,
+        "studies": sound,
         "defined": defined,
-        "leaks": _read("leaks/*/metrics.json", (), "`dvc repro -f studies/dvc.yaml:leaks@{}`"),
-        "gradcam": _read("gradcam/*/metrics.json", (), "`dvc repro -f studies/dvc.yaml:gradcam@{}`"),
+        "leaks": _read("leaks/*/metrics.json", ("confidence_level",), "`dvc repro -f studies/dvc.yaml:leaks@{}`"),
+        "gradcam": _read("gradcam/*/metrics.json", ("confidence_level",), "`dvc repro -f studies/dvc.yaml:gradcam@{}`"),
         "first": _first_reading(),
-        "persons": _persons(found, read(paths.PARAMS)["evaluate"]),
+        "persons": _persons(sound, read(paths.PARAMS)["evaluate"] | {"confidence_level": LEVEL}),
         "ours": ours,
         "table": {
             "headline": tables_pages.headline(replicated, found),
@@ -78,7 +87,8 @@ def _read(pattern, keys, remedy, first=()):
     found = {name: read_json(files[name], keys, remedy.format(name)) for name in names}
     for name, entry in found.items():
         if "confidence_level" in keys and entry["confidence_level"] != LEVEL:
-            has = f"its intervals are of {entry['confidence_level']:.0%}, and the pages speak of {LEVEL:.0%}"
+            own, wanted = confidence(entry["confidence_level"]), confidence(LEVEL)
+            has = f"its intervals are of {own}, and the pages speak of {wanted}"
             remedy = f"set evaluate.confidence_level: {LEVEL} in params.yaml, and {remedy.format(name)}"
             raise FergitError(f"{paths.relative(files[name])}: {has}; {remedy}")
     return found
@@ -102,5 +112,4 @@ def _persons(found, evaluate):
     return {
         name: dict(zip(("difference", "low", "high"), studies.between(*pair, evaluate), strict=True))
         for name, pair in both.items()
-        if not any(draws["failed"] for draws in pair)
     }

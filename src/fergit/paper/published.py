@@ -86,7 +86,7 @@ class Claim:
     id: str
     dataset: str
     model: str
-    quantity: str  # a key of `claims.MARGINS`, "parameters", "minutes" or "F1 in the text"
+    quantity: str  # a key of `claims.MARGINS`, "gain", "parameters", "minutes" or "F1 in the text"
     page: str
     value: float
     n: int | None = None  # images that the paper measured it on

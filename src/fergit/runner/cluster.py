@@ -18,6 +18,7 @@ from fergit.core import paths, progress
 from fergit.core.errors import FergitError
 from fergit.core.files import write_atomically
 from fergit.core.parallel import cores
+from fergit.runner.command import reason
 
 PACKAGES = ("keras", "numpy", "opencv-python-headless", "pandas")  # of a node as here, and the backend
 RETRIES = 3  # of a training whose node was lost
@@ -134,7 +135,7 @@ def _reason(ray, error):
     if isinstance(error, ray.exceptions.OutOfMemoryError | ray.exceptions.WorkerCrashedError):
         return "its process was killed, most likely for lack of memory: lower train.batch_size or train fewer at once"
     cause = getattr(error, "cause", error)
-    return str(cause) if isinstance(cause, FergitError) else f"{type(cause).__name__}: {_line(cause)}"
+    return reason(type(cause).__name__, str(cause))
 
 
 def _line(error):

@@ -15,7 +15,7 @@ from pathlib import Path
 from fergit.core import paths, progress
 from fergit.core.errors import FergitError
 from fergit.core.files import write_atomically
-from fergit.runner.command import one_line
+from fergit.runner.command import one_line, reason
 
 
 def pack(folder, names):
@@ -56,7 +56,7 @@ def run(folder, seconds, workers):
         process.join()
         for partial in paths.WORK.glob(f"*/*/.*.{process.pid}.partial"):
             partial.unlink(missing_ok=True)  # it was writing when it was stopped
-    return left.value
+    return left.get_obj().value  # without the lock, which a process that was killed may hold
 
 
 def _read(folder):
@@ -84,7 +84,7 @@ def _work(folder, claimed, left):
                 raise FergitError("the task was packed by other code than is here, or with other images")
             outcome = task.train(faces)
         except Exception as error:  # the others go on
-            progress.line(f"{title} | failed: {type(error).__name__}: {error}")
+            progress.line(f"{title} | failed: {reason(type(error).__name__, str(error))}")
             continue
         right = outcome.probabilities["validation"].argmax(axis=1) == faces.labels[faces.split == "validation"]
         with left.get_lock():

@@ -1,11 +1,9 @@
 """Run a notebook through Papermill, so that the executed one is the same bytes each time."""
 
-import errno
 import importlib.util
 import logging
 import os
 import pprint
-import re
 import tempfile
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from papermill.translators import PythonTranslator, papermill_translators
 from fergit.core import paths, progress
 from fergit.core.errors import FergitError
 from fergit.runner import notebooks
+from fergit.runner.command import reason
 
 ERROR_TAG = "papermill-error-cell-tag"
 BACKENDS = ("tensorflow", "jax", "torch")  # Keras' that can train
@@ -102,7 +101,7 @@ def execute_notebook(name, target, parameters):
                 )
         except PapermillExecutionError as error:
             failed, kept = _keep(executed, target)
-            raise FergitError(f"{_reason(error)} [{name}, {failed}; see {kept}]") from None
+            raise FergitError(f"{reason(error.ename, error.evalue)} [{name}, {failed}; see {kept}]") from None
         except DeadKernelError:
             _, kept = _keep(executed, target)
             raise FergitError(
@@ -123,21 +122,6 @@ def _make_font_cache():
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.glob("fontlist*.json")):
         import matplotlib.font_manager  # noqa: F401
-
-
-def _reason(error):
-    """What went wrong in a cell, in one line, and what to do where that is known."""
-    kind, said = error.ename, error.evalue
-    if "Graph execution error" in said:  # TensorFlow's, around what a thread of ours raised while it made a batch
-        inner = re.search(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.+)$", said, re.M)
-        kind, said = inner.groups() if inner else (kind, said)
-    if kind == "FergitError":
-        return said
-    if kind in ("MemoryError", "OutOfMemoryError") or re.search("RESOURCE_?EXHAUSTED|OOM when", f"{kind} {said}", re.I):
-        return "out of memory: close other programs or lower train.batch_size"
-    if f"[Errno {errno.ENOSPC}]" in said or f"[Errno {errno.EDQUOT}]" in said:
-        return "the disk is full: make room, and `dvc repro` goes on where it was"
-    return f"{kind}: {said}".splitlines()[0]
 
 
 def _keep(executed, target):

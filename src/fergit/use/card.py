@@ -17,7 +17,7 @@ from fergit.analysis.intervals import bootstrap, rounded, wilson
 from fergit.core import paths
 from fergit.core.errors import FergitError
 from fergit.core.files import read_json
-from fergit.core.predictions import predictions_table, unpack
+from fergit.core.predictions import predictions_table, read_predictions, seeds_of, unpack
 from fergit.pages import present, tables_card
 from fergit.pages.templates import with_block
 from fergit.use import shipped
@@ -36,13 +36,15 @@ def folder(dataset, model):
     return paths.RESULTS / "card" / shipped.file(dataset, model, "").name
 
 
-def load(dataset, model, seed=0):
-    """A network as it is shipped, from its file or, where there is none, made as `ship` would; and what is said of it.
+def load(dataset, model):
+    """A network as it is shipped, from its file or, where there is none, made of the first seed as `ship` would; and
+    what is said of it.
 
     The second is `fergit.use.shipped.read_about`'s dict, with ``files``: whether there are files.
     """
     file = shipped.file(dataset, model, ".npz")
     if not file.exists():
+        seed = seeds_of(read_predictions(paths.results(dataset, model) / "predictions.csv"))[0]
         network, _, about = shipped.prepare(dataset, model, seed)
         return shipped.as_shipped(network, about), about | {"files": False}
     about = shipped.read_about(file)
@@ -62,7 +64,7 @@ def by_opencv(dataset, model, images):
     return np.concatenate([recognizer.predict_faces(images[row : row + 256]) for row in range(0, len(images), 256)])
 
 
-def alter(dataset, faces, predict, level):
+def alter(faces, predict, level):
     """Accuracy on test images as they are and at each step of each alteration.
 
     Returns
@@ -83,7 +85,10 @@ def alter(dataset, faces, predict, level):
     plain = predict(faces.images).argmax(axis=1)
     return {
         name: [step(alteration.none, plain)]
-        + [step(at, predict(alteration(faces.images, at, dataset)).argmax(axis=1)) for at in alteration.strengths]
+        + [
+            step(at, predict(alteration(faces.images, at, faces.source[0])).argmax(axis=1))
+            for at in alteration.strengths
+        ]
         for name, alteration in ALTERATIONS.items()
     }
 

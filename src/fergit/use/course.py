@@ -1,4 +1,4 @@
-"""How the expressions of a film's persons change: a summary and a plot, in memory that does not grow with the film."""
+"""How the expressions of the persons in a video change: a summary and a plot, in memory that does not grow."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from fergit.use.recognizer import CLASSES, Face
 
 BINS = 1024  # at most; then each two become one
 PERSONS = 40  # kept at most: of those out of sight, whoever was seen for the shortest time goes
-NAMED, DRAWN = 3, 8  # persons in a summary, and in a film's plot: who was seen longest
+NAMED, DRAWN = 3, 8  # persons in a summary, and in a video's plot: who was seen longest
 PANELS = 40  # of a plot at most, for a picture has no more than 65,535 pixels a side
 
 
@@ -32,7 +32,7 @@ class Person:
 
 
 class Course:
-    """How the expression of each person in a film changes, weighed by time, in constant memory.
+    """How the expression of each person in a video changes, weighed by time, in constant memory.
 
     ``persons`` has them by their numbers, ``highest`` is the highest number so far.
     """
@@ -111,7 +111,7 @@ def plot_courses(courses, file):
 
     panels = [(course, *one) for course in courses for one in course.longest()[:DRAWN] or [(None, None)]]
     shown = panels[:PANELS]
-    with rc_context({"text.parse_math": False}):  # a film's name may have two $
+    with rc_context({"text.parse_math": False}):  # a video's name may have two $
         figure = Figure(figsize=(11, 3.2 * len(shown)), layout="constrained")
         if len(panels) > PANELS:
             figure.suptitle(f"The first {PANELS} of {len(panels)} panels")

@@ -38,7 +38,7 @@ def without_password(source: str | Path) -> str:
 
 
 class Film:
-    """The frames of a film, a camera or an address, one at a time, with their numbers and times.
+    """The frames of a video, a camera or an address, one at a time, with their numbers and times.
 
     Attributes
     ----------
@@ -47,9 +47,9 @@ class Film:
     live : bool
         It has no end of its own, as a camera.
     frames : int
-        As many as the film says to have, often an estimate; 0 where it does not say, as a camera.
+        As many as the video says to have, often an estimate; 0 where it does not say, as a camera.
     rate : float
-        Frames a second in the mean, 25 where the film does not say.
+        Frames a second in the mean, 25 where the video does not say.
     end : float
         When the last frame ends, in seconds; 0 until then, or if the format does not say.
 
@@ -77,7 +77,7 @@ class Film:
             if not 0 <= source < CAMERAS:
                 raise FergitError(f"{self.name}: no such camera; allowed: 0 to {CAMERAS - 1}")
         elif isinstance(source, str):
-            self.name, self.problem = without_password(source), "does not answer, or sends no film"
+            self.name, self.problem = without_password(source), "does not answer, or sends no video"
             if not ADDRESS.match(source):
                 raise FergitError(f"{self.name}: no address; it must begin with rtsp://, rtsps://, http:// or https://")
         else:
@@ -87,7 +87,7 @@ class Film:
                 raise FergitError(f"{source}: {error.strerror}") from None
             if size is None:
                 raise FergitError(f"{source}: no such file")
-            self.name, self.problem = str(source), "not a film that can be read" if size else "is empty"
+            self.name, self.problem = str(source), "not a video that can be read" if size else "is empty"
         if not self._open():
             raise FergitError(f"{self.name}: {self.problem}")
         width, height = self.capture.get(cv2.CAP_PROP_FRAME_WIDTH), self.capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
@@ -102,7 +102,7 @@ class Film:
         self.rate = self.capture.get(cv2.CAP_PROP_FPS) or 25.0
 
     def _is_sent_whole(self):
-        """Whether a web server says how long a film's file is: not of a camera, and a playlist's length is another."""
+        """Whether a web server says how long a video's file is: not of a camera, and a playlist's length is another."""
         address = urllib.parse.urlsplit(str(self.source))
         if address.scheme.lower() not in ("http", "https") or address.path.lower().endswith((".m3u8", ".mpd")):
             return False
@@ -157,14 +157,14 @@ class Film:
         return False
 
     def __iter__(self) -> Iterator[tuple[int, float, np.ndarray]]:
-        """Yield a frame's number, from 0; its seconds since the start, by the film's own time stamps; and its picture.
+        """Yield a frame's number, from 0; its seconds since the start, by the video's own time stamps; and its picture.
 
         The picture is uint8 (height, width, 3), BGR.
 
         Raises
         ------
         FergitError
-            At the end, where the film was cut short or holds no frame, or a camera or an address gives no more.
+            At the end, where the video was cut short or holds no frame, or a camera or an address gives no more.
         """
         start, seconds, number = time.monotonic(), None, 0
         try:
@@ -225,7 +225,7 @@ def write_film(path, shape, folder):
 
 
 class Copy:
-    """A film that is being written; ``end`` is when its last frame ends, if that is known."""
+    """A video that is being written; ``end`` is when its last frame ends, if that is known."""
 
     def __init__(self, writer, shape):
         self.writer, self.shape, self.times, self.end = writer, shape, [], 0.0

@@ -1,4 +1,4 @@
-"""Suffixes of pictures and films, and what a film's file says of its length."""
+"""Suffixes of pictures and videos, and what a video's file says of its length."""
 
 from fergit.data import images
 
@@ -14,7 +14,7 @@ SOUND = (".m4a", ".m4b", ".mka", ".ogg", ".oga", ".opus", ".wma", ".mp3", ".wav"
 
 
 def promised(file, counted):
-    """What a film's file says of itself: whether bytes are missing at its end, and how many seconds it shows (or 0).
+    """What a video's file says of itself: whether bytes are missing at its end, and how many seconds it shows (or 0).
 
     Known of MP4, QuickTime, AVI, Matroska and WebM. `counted`: the seconds by the number of frames, exact in AVI alone.
     """
@@ -23,7 +23,7 @@ def promised(file, counted):
     head = file.read(512)
     if head.startswith(b"RIFF"):
         place, part = 0, head
-        while part[:4] == b"RIFF":  # long films have several
+        while part[:4] == b"RIFF":  # long videos have several
             place += 8 + int.from_bytes(part[4:8], "little")
             file.seek(place)
             part = file.read(8)

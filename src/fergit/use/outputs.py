@@ -10,7 +10,7 @@ from pathlib import Path
 from fergit.core.errors import FergitError
 from fergit.core.files import write_atomically
 
-MARK = b"\nwritten by fergit's predict.py\n"  # the end of every picture and film of ours
+MARK = b"\nwritten by fergit's predict.py\n"  # the end of every picture and video of ours
 FIELDS = ("file", "frame", "seconds", "face", "person", "x", "y", "width", "height", "tilt", "confidence", "label")
 STARTS = (",".join(FIELDS[:4]).encode(), b'[\n{"file": ', b"[]\n")  # of our tables and JSON
 

@@ -25,7 +25,7 @@ LOADED = {"src", "srcset", "data", "poster", "href"}  # what makes a browser loa
 def folders(source):
     """What an executed notebook is about: ``["ckplus", "basic", "seed-0"]``."""
     parts = PurePosixPath(source).parts[1:-1]
-    return [part for part in parts if part != "reports" and not re.match(r"\d\d-", part)] or ["results"]
+    return [part for part in parts if part not in {"reports", *present.NOTEBOOKS}] or ["results"]
 
 
 class Page:

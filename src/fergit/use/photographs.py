@@ -1,4 +1,4 @@
-"""Photographs, read whatever their format, size and depth; and what a folder holds of them and of films."""
+"""Photographs, read whatever their format, size and depth; and what a folder holds of them and of videos."""
 
 import contextlib
 import os
@@ -22,13 +22,13 @@ ALLOWED = "JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF, JPEG 2000, PNM, PFM, Sun raste
 
 
 def is_film(path: str | Path) -> bool:
-    """Whether a file is a film, by its first bytes, or where these say nothing by its name."""
+    """Whether a file is a video, by its first bytes, or where these say nothing by its name."""
     kind, suffix = _kind(path), Path(path).suffix.lower()
     return suffix not in formats.OTHERS and (kind == "film" if kind else suffix in formats.FILMS)
 
 
 def find(folder: Path, refuse) -> tuple[list[Path], Counter]:
-    """The photographs and films in a folder and the folders in it, linked ones too, and what else lies there.
+    """The photographs and videos in a folder and the folders in it, linked ones too, and what else lies there.
 
     Returns the sorted files that begin as a picture or are named like one, without hidden ones and each folder's once,
     and {suffix: number} of all others. `refuse` takes a FergitError for each folder that cannot be opened.

@@ -69,7 +69,7 @@ class Face:
     tilt : int
         Degrees by which the head is turned in the picture plane, clockwise.
     person : int or None
-        In films, who it is: numbers from 1 on (see `fergit.use.tracking`).
+        In videos, who it is: numbers from 1 on (see `fergit.use.tracking`).
     crop : uint8 (48, 48) or None
         What the network saw: the face, cut out, upright and framed.
     """

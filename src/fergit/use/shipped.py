@@ -112,9 +112,9 @@ def save_network(network, about, stem):
     """
     arrays = {variable.path: _core(variable, layer) for layer in network.layers for variable in layer.weights}
     model = _onnx_model(network, arrays, about)
-    write_arrays(stem.with_name(f"{stem.name}.npz"), about=np.array(json.dumps(about)), **arrays)
     with write_atomically(stem.with_name(f"{stem.name}.onnx")) as file:
         file.write(model.SerializeToString(deterministic=True))
+        write_arrays(stem.with_name(f"{stem.name}.npz"), about=np.array(json.dumps(about)), **arrays)
 
 
 def load_network(path=WEIGHTS):

@@ -1,4 +1,4 @@
-"""Who is who in a film: each person keeps a number, also through short gaps."""
+"""Who is who in a video: each person keeps a number, also through short gaps."""
 
 from dataclasses import dataclass
 

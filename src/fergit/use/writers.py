@@ -26,7 +26,7 @@ def _cell(name):
 
 
 class CsvFile:
-    """A row for each face (and frame of a film), written as it comes: `outputs.FIELDS`, then a column a class."""
+    """A row for each face (and frame of a video), written as it comes: `outputs.FIELDS`, then a column a class."""
 
     def __init__(self, file, classes=CLASSES):
         """`file`: open for writing bytes; `classes`: the network's."""
@@ -35,7 +35,7 @@ class CsvFile:
         self.write([*outputs.FIELDS, *columns])
 
     def add(self, name, faces, frame=None, seconds=None):
-        """Write the faces of a picture, or of a film's frame (from 0) at so many seconds."""
+        """Write the faces of a picture, or of a video's frame (from 0) at so many seconds."""
         for number, face in enumerate(faces, start=1):
             where = [_cell(name), frame, None if seconds is None else f"{seconds:.3f}", number, face.person, *face.box]
             probabilities = [f"{value:.4f}" for value in face.probabilities.values()]
@@ -55,14 +55,14 @@ def values(face):
 
 
 class JsonFile:
-    """An object for each picture (or frame of a film), with a list of its faces, written as it comes."""
+    """An object for each picture (or frame of a video), with a list of its faces, written as it comes."""
 
     def __init__(self, file):
         """`file`: open for writing bytes."""
         self.file, self.before = file, "[\n"
 
     def add(self, name, faces, frame=None, seconds=None):
-        """Write the faces of a picture, or of a film's frame (from 0) at so many seconds."""
+        """Write the faces of a picture, or of a video's frame (from 0) at so many seconds."""
         picture = {"file": name}
         if frame is not None:
             picture |= {"frame": frame, "seconds": round(seconds, 3)}
