@@ -17,7 +17,7 @@ try:
     from fergit.use import photographs
     from fergit.use.course import Course, plot_courses
     from fergit.use.films import ADDRESS, CAMERAS, Film, without_password, write_film
-    from fergit.use.outputs import FULL, MARK, NothingRead, Outputs, open_output, some_path, unwritable
+    from fergit.use.outputs import FULL, MARK, NothingRead, Outputs, once, open_output, some_path, unused, unwritable
     from fergit.use.recognizer import ExpressionRecognizer, add_options
     from fergit.use.tracking import Tracker
     from fergit.use.writers import CsvFile, JsonFile, annotate, shown
@@ -62,12 +62,13 @@ def parse(arguments):
     )
     parser.add_argument("--json", type=some_path, metavar="FILE", help="write each picture (or frame) with its faces")
     parser.add_argument("--annotated", type=some_path, metavar="FOLDER", help="write copies with the faces marked")
-    parser.add_argument("--timeline", type=some_path, metavar="FILE", help="plot a video's expressions over time")
+    parser.add_argument("--timeline", type=some_path, metavar="FILE", help="plot a video's expressions over time (PNG)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="search every Nth frame of a video only")
     parser.add_argument("--fps", type=float, default=0, metavar="F", help="search at most F frames a second of a video")
     parser.add_argument("--overwrite", action="store_true", help="also replace files that predict.py did not write")
     add_options(parser)
     options = parser.parse_args(arguments)
+    options.paths = once(options.paths)
     if not options.paths and options.camera is None and not options.url:
         parser.error("name a photograph, a video or a folder, or --camera 0, or --url ADDRESS")
     if options.camera is not None and not 0 <= options.camera < CAMERAS:
@@ -92,7 +93,7 @@ class Job:
         self.failed, self.pictures, self.writers, self.courses = 0, 0, [], []  # pictures: photographs and frames read
         self.inputs = []  # (path, camera or address; name of the annotated copy)
         self.folders = []  # names of the copies' folders, where several are read
-        for path in {os.path.realpath(path): path for path in options.paths}.values():  # each once
+        for path in options.paths:
             self.collect(path)
         if options.camera is not None:
             self.inputs.append((options.camera, Path(f"camera-{options.camera}.mp4")))
@@ -107,8 +108,7 @@ class Job:
     def collect(self, path):
         try:
             if not os.path.isdir(path):  # Path.is_dir raises where it may not look
-                taken = Path(path.name) in (name for _, name in self.inputs)
-                self.inputs.append((path, Path(Path(os.path.realpath(path)).parent.name if taken else "", path.name)))
+                self.inputs.append((path, Path(path.name)))
                 return
             within, failed = "", self.failed
             if sum(map(os.path.isdir, self.options.paths)) > 1:  # both may have IMG_1.jpg
@@ -138,7 +138,7 @@ class Job:
         if self.timeline and not self.films:
             raise FergitError("--timeline: needs a video or a camera to read")
         if self.annotated:
-            names = set()
+            names, taken = set(), set()
             for number, (source, name) in enumerate(self.inputs):
                 if source in self.films:
                     plain = name.with_suffix(".mp4")
@@ -146,7 +146,7 @@ class Job:
                     names.add(plain)
                 elif name.suffix.lower() not in WRITTEN:
                     name = Path(f"{name}.png")
-                self.inputs[number] = source, outputs.claim("--annotated", self.annotated / name)
+                self.inputs[number] = source, outputs.claim("--annotated", self.annotated / unused(name, taken))
             if self.annotated.exists() and not self.annotated.is_dir():
                 raise FergitError(f"--annotated: {self.annotated} is no folder")
             self.annotated.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,7 @@ def test_all_studies_name_their_networks_where_there_are_several():
     both = [pd.concat([table, table.assign(network="residual")], ignore_index=True) for table in tables]
     row = tables_studies.overview({"mine": summed_up(*both, models=["basic", "residual"])}).loc[0]
     assert "a, basic: 60.0 %; b, basic: 73.3 %; a, residual: 60.0 %" in row["test accuracy"]
-    assert row["difference in points"].startswith("b instead of a, basic: +13.3 (")
+    assert row["difference in points"].startswith("*b* instead of *a*, basic: +13.3 (")
     many = [table.assign(variant=table["variant"] + table["seed"].astype(str), seed=0) for table in both]
     row = tables_studies.overview({"mine": summed_up(*many, models=["basic", "residual"])}).loc[0]
     ends = "50.0 % to 90.0 %, {}; best on validation: b2 (test 90.0 %)"

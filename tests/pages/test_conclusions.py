@@ -111,7 +111,7 @@ def test_of_a_study_of_a_setting():
     assert conclusions.study(found).splitlines() == [
         "- Training of the residual network failed with 1 of 3 variants.",
         "- The highest validation accuracy of the residual network is 71.3 %: poolings *5*.",
-        "- Mean distance from the paper in how often a class is predicted: 0.15 with *6*, 0.15 with *5*. Ours is "
+        "- Mean distance from the paper in how often a class is predicted: 0.15 (*6*), 0.15 (*5*). Ours is "
         "on validation images, the paper's on test images.",
         "- *5* instead of *6* changes the accuracy on test images by +2.6 points (+1.2 to +4.0), significant over "
         "images.",
@@ -134,6 +134,7 @@ def draws(mean, failed=0, splits=10, paper=(None, None, None)):
 
 def test_of_a_study_of_splits():
     found = {
+        "vary": "ckplus.split.seed",
         "draws": {"basic": draws(0.72), "residual": draws(0.74, paper=(2, 1, 7))},
         "networks": {"first": "basic", "second": "residual", "per_seed": [0.039, 0.009]} | change(0.001, 0.047),
         "paper": {"basic": None, "residual": {"accuracy": 0.97}},
@@ -148,8 +149,11 @@ def test_of_a_study_of_splits():
         "seed it is +3.9, +0.9.",
     ]
     assert conclusions.kind(found) == "This study measures networks on several splits."
-    assert "count the splits" in conclusions.how_compared(found) and "three rows" in conclusions.over_all_tests(found)
-    found = {"draws": {"residual": draws(0.7, failed=3)}, "networks": None, "paper": {"residual": None}}
+    assert "count the splits" in conclusions.how_compared(found) and "Three rows" in conclusions.over_all_tests(found)
+    assert "Random splits" in conclusions.over_all_tests(found)
+    folds = found | {"vary": "ckplus.split.fold"}
+    assert "Random splits" not in conclusions.over_all_tests(folds)
+    found |= {"draws": {"residual": draws(0.7, failed=3)}, "networks": None, "paper": {"residual": None}}
     assert conclusions.study(found) == "- Training of the residual network failed 3 of 10 times."
     found["draws"]["residual"] = draws(0.7, splits=1)
     assert (

@@ -61,6 +61,14 @@ def test_learning_fills_its_axis_and_has_one_line_a_run_and_their_mean(seeds, ep
     assert len(validation.lines) == 2 * (seeds + (seeds > 1)) and np.diff(validation.get_ylim())[0] < 0.3
 
 
+def test_the_mean_of_runs_ends_with_the_shortest():
+    rows = [("basic", seed, epoch, 0.1 * seed + 0.01 * epoch) for seed in range(3) for epoch in range(40 - 10 * seed)]
+    table = pd.DataFrame(rows, columns=["network", "seed", "epoch", "val_accuracy"]).assign(accuracy=0.5)
+    *runs, mean = plots_results.learning([table]).axes[1].lines
+    assert len(runs) == 3 and mean.get_xdata().tolist() == list(range(20))
+    assert np.allclose(mean.get_ydata(), 0.1 + 0.01 * np.arange(20)) and mean.get_linewidth() > runs[0].get_linewidth()
+
+
 def test_figures_of_leaks(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     for model in report.PAIR:

@@ -103,8 +103,13 @@ def test_notebooks_and_pages_when_all_is_trained(results, monkeypatch):
     failed = json.loads((results / "studies/ckplus-frames/metrics.json").read_text())
     failed["variants"][0]["failed"] = failed["draws"]["basic"]["failed"] = 1
     (results / "studies/ckplus-frames/metrics.json").write_text(json.dumps(failed))
-    home = documents.texts()["README.md"]
-    assert "On CK+ the" not in home and "| CK+, random splits | basic | – | training failed |" in home
+    home, article = (documents.texts()[name] for name in ("README.md", "REPLICATION.md"))
+    assert "single split so far" not in article and "precision, ckplus-frames," not in article
+    assert (
+        "On CK+ the" not in home
+        and "(CK+: persons)" in home
+        and "| CK+, random splits | basic | – | training failed |" in home
+    )
 
     for folder in ("studies", "leaks", "reports/fer2013"):  # each may be missing
         shutil.rmtree(results / folder)

@@ -10,6 +10,8 @@ from fergit.runner import command
     ("kind", "text", "said"),
     [
         ("ValueError", "first line\nsecond line", "ValueError: first line"),
+        ("ValueError", "\nInput 0 is wrong", "ValueError: Input 0 is wrong"),
+        ("ValueError", "augmentation.zoom when 3", "ValueError: augmentation.zoom when 3"),
         ("FergitError", "images are missing", "images are missing"),
         (
             "UnknownError",

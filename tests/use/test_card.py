@@ -123,6 +123,23 @@ def test_steps_that_lose_more_than_ten_points_are_bold(found):
     assert row["mildest step"] == "52.0 % at 5" and row["strongest"] == "**40.0 %** at 10"
 
 
+@pytest.mark.parametrize(("source", "lower"), [("synthetic", 3), ("fer2013", 0)])
+def test_what_is_covered_lies_where_the_faces_of_the_source_have_it(source, lower):
+    """Whatever the data set is called: drawn eyes are three rows lower."""
+    faces, shown = make_faces(np.zeros((1, 48, 48), np.uint8), [0], CLASSES, source, ["a"], split=["test"]), []
+    faces.images[:, :, 40] = 255  # so that the bar is not as dark as the rest
+
+    def predict(images):
+        shown.append(images[0])
+        return by_brightness(images)
+
+    card.alter(faces, predict, 0.95)
+    plain, *altered = shown
+    first = 1 + sum(len(ALTERATIONS[name].strengths) for name in list(ALTERATIONS)[: list(ALTERATIONS).index("eyes")])
+    rows = np.flatnonzero((shown[first] != plain).any(axis=1))
+    assert rows.tolist() == [row + lower for row in (16, 17, 18, 19)]
+
+
 def test_without_results_or_files_the_card_says_so(found, monkeypatch):
     assert "Not measured yet" in tables_card.block(None, "..")
     monkeypatch.setattr(card, "read", lambda *_: found | {"files": False})

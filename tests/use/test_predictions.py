@@ -182,7 +182,8 @@ def test_rows_found_before_the_end_are_kept(folder, film, tmp_path, monkeypatch,
     monkeypatch.setattr(command, "drop_output", lambda: None)
     out = tmp_path / "out"
     files = ("--csv", out / "a.csv", "--json", out / "a.json", "--timeline", out / "a.png")
-    assert run(film, folder, film, *files) == {"interruption": 130, "head": 1}[ending]
+    later = shutil.copy(film, tmp_path / "later.avi")  # must not be read any more
+    assert run(film, folder, later, *files) == {"interruption": 130, "head": 1}[ending]
     assert len(list(csv.DictReader((out / "a.csv").open()))) == 6 + 2
     assert len(json.loads((out / "a.json").read_text())) == 9 + 2  # the video, none.jpg, two.png
     assert sorted(path.name for path in out.iterdir()) == ["a.csv", "a.json", "a.png"]
@@ -304,11 +305,20 @@ def test_copies_of_two_folders_with_the_same_names(folder, tmp_path):
 def test_two_files_of_the_same_name_and_one_named_twice(folder, tmp_path):
     (tmp_path / "other").mkdir()
     other = shutil.copy(folder / "two.png", tmp_path / "other")
+    (tmp_path / "link.png").symlink_to(folder / "two.png")
     files = ("--annotated", tmp_path / "marked", "--csv", tmp_path / "a.csv")
-    assert run(folder / "two.png", other, folder / "two.png", *files) == 0
+    assert run(folder / "two.png", other, tmp_path / "link.png", folder / "two.png", *files) == 0
+    assert sorted(path.name for path in (tmp_path / "marked").iterdir()) == ["two-2.png", "two.png"]
+    files = [row["file"] for row in csv.DictReader((tmp_path / "a.csv").open())]
+    assert files == [str(folder / "two.png")] * 2 + [str(other)] * 2
+
+
+def test_a_file_and_a_folder_that_has_one_of_its_name(folder, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = shutil.copy(folder / "two.png", tmp_path / "other")
+    assert run(other, folder, folder, "--annotated", tmp_path / "marked") == 0
     found = sorted(path.relative_to(tmp_path / "marked").as_posix() for path in (tmp_path / "marked").rglob("*.*"))
-    assert found == ["other/two.png", "two.png"]
-    assert len(list(csv.DictReader((tmp_path / "a.csv").open()))) == 4
+    assert found == ["sub/none.jpg", "two-2.png", "two.png"]
 
 
 def test_a_folder_that_may_not_be_written_to(folder, tmp_path, capsys):

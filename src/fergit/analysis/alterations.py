@@ -4,6 +4,7 @@ Each stands for something that happens to photographs. It shows how the accuracy
 says little about photographs in which several things do.
 """
 
+import math
 import zlib
 from dataclasses import dataclass
 
@@ -67,9 +68,10 @@ def shrink(images, side):
 
 def cover(images, height, row):
     """A bar of so many rows about a row, of the image's mean gray value, cut off at the border."""
-    top, left = max(0, round(row - height / 2)), (SIDE - BAR) // 2
+    top, bottom = (math.floor(max(0, end) + 0.5) for end in (row - height / 2, row + height / 2))
+    left = (SIDE - BAR) // 2
     covered = images.copy()
-    covered[:, top : round(row + height / 2), left : left + BAR] = images.mean(axis=(1, 2), keepdims=True)
+    covered[:, top:bottom, left : left + BAR] = images.mean(axis=(1, 2), keepdims=True)
     return covered
 
 

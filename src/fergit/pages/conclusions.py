@@ -18,7 +18,7 @@ from fergit.pages.present import (
     title,
     with_interval,
 )
-from fergit.pages.tables_studies import has_splits
+from fergit.pages.tables_studies import has_splits, is_key, networks
 
 ONE_SEED = "These are runs with one seed. Other seeds may give another difference."
 
@@ -110,11 +110,15 @@ def how_compared(found):
 
 def over_all_tests(found):
     """What the table over all splits says, under a heading of its own."""
-    return "## Over all tests\n\n" + has_splits(found) * (
-        "If the paper has an accuracy, three rows count the splits below, equal to and above it, rounded to whole "
-        "percents like the paper's. Random splits share most of their training images, so their standard deviation "
-        "understates the variation between independent samples."
-    )
+    said = ["## Over all tests\n\n"]
+    if has_splits(found) and any(one["below"] is not None for one in found["draws"].values()):
+        said.append("Three rows count the splits below, equal to and above the paper's accuracy, in whole percents. ")
+    if has_splits(found) and found["vary"].endswith(".seed"):
+        said.append(
+            "Random splits share most of their training images, so their standard deviation understates the variation "
+            "between independent samples."
+        )
+    return "".join(said).strip()
 
 
 def study(found):
@@ -145,8 +149,8 @@ def _of_splits(found):
 
 
 def _of_a_setting(found):
-    varied = found["vary"].rpartition(".")[2].replace("_", " ")
-    for network in dict.fromkeys(row["network"] for row in found["variants"]):
+    varied = found["vary"].rpartition(".")[2].replace("_", " ") if is_key(found["vary"]) else found["vary"]
+    for network in networks(found):
         own = [row for row in found["variants"] if row["network"] == network]
         sound = [row for row in own if not row["failed"]]
         if len(sound) < len(own):
@@ -156,7 +160,7 @@ def _of_a_setting(found):
             names = _names(row["variant"] for row in sound if row["validation"] == best)
             yield f"The highest validation accuracy of the {network} network is {percent(best)}: {varied} {names}."
             if paper := found["paper"][network]:
-                apart = (f"{_apart(row['named'], paper['named']):.2f} with *{row['variant']}*" for row in sound)
+                apart = (f"{_apart(row['named'], paper['named']):.2f} (*{row['variant']}*)" for row in sound)
                 yield (
                     f"Mean distance from the paper in how often a class is predicted: {', '.join(apart)}. Ours is on "
                     "validation images, the paper's on test images."

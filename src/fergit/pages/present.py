@@ -124,7 +124,7 @@ def failure_warning(trainings, model):
     failed = f"seeds {', '.join(others)} and {last}" if others else f"seed {last}"
     return last and (
         "> ## ⚠️ A failure, not a result\n>\n"
-        f"> **The {model} network with {failed} never became clearly better than always naming the largest class. "
+        f"> **The {model} network with {failed} never became clearly better than always predicting the largest class. "
         "The numbers below say nothing about it. Train longer, lower the dropout or change the learning rate in "
         "`params.yaml`, and run again.**"
     )

@@ -8,7 +8,7 @@ from fergit.pages.present import TITLES, accuracy, gain, markdown, percent, poin
 
 FRAMES, SUBJECTS = "ckplus-frames", "ckplus-subjects"  # CK+'s studies stand in the headline, not one of its splits
 SPLITS = {FRAMES: "CK+, random splits", SUBJECTS: "CK+, new persons"}
-ADDED = "studies, other runs"  # than those above, which a study takes up
+ADDED = "studies, other runs"  # without those in the rows above, which a study takes up
 CLAIMS = {  # what a claim is about, where its id does not say so
     "gain": "accuracy gain over basic",
     "macro-f1": "macro F1 of the table",

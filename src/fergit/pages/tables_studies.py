@@ -1,5 +1,7 @@
 """Tables of studies, from their metrics.json: for the notebook of one study, and a row each in docs/studies.md."""
 
+import re
+
 import pandas as pd
 
 from fergit.pages.present import (
@@ -48,9 +50,14 @@ def variants(found):
     return table.drop(columns=["runs", "sd over runs"]) if (table["runs"] == 1).all() else table
 
 
+def is_key(vary):
+    """Whether what varies in a study is a key of params.yaml, such as ``network.poolings``, and no free text."""
+    return re.fullmatch(r"\w+(\.\w+)+", vary) is not None
+
+
 def _column(found):
-    """The name of the column of variants: what varies, if that is a key of params.yaml and no free text."""
-    return found["vary"] if "." in found["vary"] else "variant"
+    """The name of the column of variants."""
+    return found["vary"] if is_key(found["vary"]) else "variant"
 
 
 def comparisons(found):
@@ -151,7 +158,7 @@ def _result(found):
             for network, draws in found["draws"].items()
         )
     if len(found["variants"]) > MANY:
-        return "; ".join(_range(found, network) for network in _networks(found))
+        return "; ".join(_range(found, network) for network in networks(found))
     return "; ".join(
         f"{row['variant']}{_of(found, row['network'])}: {FAILED if row['failed'] else percent(row['mean'])}"
         for row in found["variants"]
@@ -169,13 +176,14 @@ def _range(found, network):
     return f"{' to '.join(ends)}{_of(found, network)}; {best}"
 
 
-def _networks(found):
+def networks(found):
+    """The networks of a study, in its order."""
     return list(dict.fromkeys(row["network"] for row in found["variants"]))
 
 
 def _of(found, network):
     """``, basic`` where a study has several networks."""
-    return f", {network}" if len(_networks(found)) > 1 else ""
+    return f", {network}" if len(networks(found)) > 1 else ""
 
 
 def _differences(found):
@@ -183,7 +191,7 @@ def _differences(found):
         return f"{two['second']} minus {two['first']} {gain(two)}"
     first = found["variants"][0]["variant"]
     differences = [
-        f"{row['variant']} instead of {first}{_of(found, row['network'])}: {gain(row)}"
+        f"*{row['variant']}* instead of *{first}*{_of(found, row['network'])}: {gain(row)}"
         for row in found["against_first"]
     ]
     return "; ".join(differences) if 0 < len(differences) < MANY else "–"

@@ -49,6 +49,7 @@ def collect():
         "trained": trained,
         "fergit": fergit if fergit and fergit["comparison"] else None,  # with both networks
         "studies": sound,
+        "measured": list(found),  # their names, with those of which a training failed
         "defined": defined,
         "leaks": _read("leaks/*/metrics.json", ("confidence_level",), "`dvc repro -f studies/dvc.yaml:leaks@{}`"),
         "gradcam": _read("gradcam/*/metrics.json", ("confidence_level",), "`dvc repro -f studies/dvc.yaml:gradcam@{}`"),

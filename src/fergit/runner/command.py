@@ -35,12 +35,15 @@ def one_line(interrupted):
 
 def reason(kind, said):
     """What an exception says, by the name of its class and its text: one line, and what to do where that is known."""
+    said = said.strip()
     if "Graph execution error" in said:  # TensorFlow's, around what a thread of ours raised while it made a batch
         inner = re.search(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.+)$", said, re.M)
         kind, said = inner.groups() if inner else (kind, said)
     if kind == "FergitError":
         return said
-    if kind in ("MemoryError", "OutOfMemoryError") or re.search("RESOURCE_?EXHAUSTED|OOM when", f"{kind} {said}", re.I):
+    if kind in ("MemoryError", "OutOfMemoryError") or re.search(
+        r"RESOURCE_?EXHAUSTED|\bOOM when", f"{kind} {said}", re.I
+    ):
         return MEMORY
     if f"[Errno {errno.ENOSPC}]" in said or f"[Errno {errno.EDQUOT}]" in said:
         return DISK

@@ -72,6 +72,24 @@ def some_path(text):
     return Path(text)
 
 
+def once(paths):
+    """Paths without those that lead to the same as one before: a file that is named twice is read once."""
+    known = {}
+    for path in paths:
+        known.setdefault(os.path.realpath(path), path)
+    return list(known.values())
+
+
+def unused(name: Path, taken: set) -> Path:
+    """The name, numbered if another has it already: ``two-2.png``; it is added to `taken`."""
+    number, free = 1, name
+    while free in taken:
+        number += 1
+        free = name.with_stem(f"{name.stem}-{number}")
+    taken.add(free)
+    return free
+
+
 def unwritable(error: OSError, options) -> str:
     """A line on an error of the system: the file, not the partial one; where it names none, all that is written."""
     named = (getattr(options, name) for name in ("csv", "json", "timeline", "annotated"))
