@@ -1,6 +1,6 @@
 # README's own command in a container, for whoever has Docker and no Python:
 #   docker build -t fergit .                                   the environment, then `make repro` on drawn faces
-#   docker run --rm -it --network host fergit make lab         JupyterLab on the results; or make app, make site, ...
+#   docker run --rm -it --network host fergit make lab         JupyterLab on the notebooks; or make app, make site, ...
 FROM python:3.12-slim-bookworm AS tools
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends git make \

@@ -45,7 +45,7 @@ $(VENV)/%.txt: %.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement $< && \
 	cp $< $@
 
-repro: setup  ## run the pipeline: whatever params.yaml asks for and is not there yet
+repro: setup  ## run the pipeline: all that params.yaml asks for and that is still missing
 	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true  # DVC, killed while it wrote this file, cannot read it
 	@$(BIN)/python src/run.py check >/dev/null  # for its message where that of DVC is unclear; DVC runs it again, with its notes
 	@set -o pipefail; PYTHONUNBUFFERED=1 $(BIN)/dvc repro | { grep --line-buffered -vE '$(BRIEFLY)' || true; }  # grep fails if it prints nothing
@@ -54,7 +54,7 @@ repro: setup  ## run the pipeline: whatever params.yaml asks for and is not ther
 # What DVC prints, without what it prints for each of a dozen stages beside their names: so that a run fits on a screen.
 BRIEFLY := ^$$|^> |^Stage .* skipping|^(Upd|Gener)ating lock file|^To (track|enable)|^[[:space:]]+(git|dvc) |^Use .dvc push
 
-app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that names expressions (PORT=8765, NETWORK=fergit-residual)
+app: $(VENV)/requirements-app.txt  ## serve a page, for this machine alone, that recognizes expressions (PORT=8765, NETWORK=fergit-residual)
 	$(BIN)/python src/app.py $(if $(PORT),--port '$(PORT)') $(if $(NETWORK),--network '$(NETWORK)')
 
 lab: setup  ## open JupyterLab on the notebooks
@@ -66,7 +66,7 @@ pages: setup  ## fill README.md, REPLICATION.md and docs/ in from docs/templates
 site: setup  ## write all pages and executed notebooks as a website into work/site
 	$(BIN)/python src/run.py site
 
-test: setup  ## run all tests
+test: setup  ## run the tests, without the slow ones (make corners)
 	$(BIN)/pytest
 
 corners: setup  ## run the slow tests: DVC's queues, kills, strange surroundings, other Keras backends, 3 GB of rows
@@ -78,7 +78,7 @@ bench: setup  ## measure our speed against plain Keras and plain PyTorch
 losses: setup  ## compare the losses of 200 steps with plain Keras'
 	$(BIN)/python benchmarks/measure.py loss_curves
 
-faces: setup  ## compare face detectors on the photographs in work/photographs (benchmarks/README.md says of which)
+faces: setup  ## compare face detectors on the photographs in work/photographs (benchmarks/README.md says which)
 	$(BIN)/python benchmarks/measure.py photographs
 
 torture: setup  ## stop a training 22 times, by force or not, and compare its bytes with one left alone

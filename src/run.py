@@ -136,7 +136,7 @@ def ship(dataset, model, seed):
     )
     if not training["trained"]:
         print(
-            "note: this network did not learn: on validation it hardly beats naming the largest class", file=sys.stderr
+            "note: this network did not learn: on validation it hardly beats predicting the largest class", file=sys.stderr
         )
 
 
