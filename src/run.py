@@ -135,9 +135,7 @@ def ship(dataset, model, seed):
         f"wrote {paths.relative(stem)}.npz and .onnx; `python src/predict.py --network {stem.name} photo.jpg` uses it"
     )
     if not training["trained"]:
-        print(
-            "note: this network did not learn: on validation it hardly beats predicting the largest class", file=sys.stderr
-        )
+        print("note: this network did not learn: on validation it hardly beats the majority class", file=sys.stderr)
 
 
 def card(dataset, model):
